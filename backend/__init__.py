@@ -1,0 +1,1 @@
+"""Bozzetto's backend: one reference image in, one textured PBR asset out."""

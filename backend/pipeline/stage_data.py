@@ -1,0 +1,171 @@
+"""What flows from stage to stage. Every type is frozen; shapes are in the annotations.
+
+Images are sRGB in [0, 1] with straight alpha, rows from the top. Positions are in Bozzetto's frame
+(+Y up, the reference camera on +Z). Until `mesh` the object lives in the pack's model frame; `mesh` scales
+it so that its bounding box is centred and its longest side is 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from jaxtyping import Float, Float32, Int32, UInt8
+from torch import Tensor
+
+from backend.geometry.cameras import Cameras
+
+STAGES = ("foreground", "views", "normals", "field", "mesh", "textures", "export")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user may choose for one asset."""
+
+    pack: str = "nano"
+    seed: int = 0
+    faces: int = 10_000
+    """Upper limit on triangles of the result."""
+    texture_size: int = 1024
+    """Side of the square maps, pixels."""
+    steps: int | None = None
+    """Denoising steps; the pack's default when None."""
+    guidance: float | None = None
+    """Classifier-free guidance scale; the pack's default when None."""
+    height_metres: float = 1.0
+    """Height of the exported asset."""
+
+
+class Progress(Protocol):
+    """How a running stage speaks to whoever watches. Any call may raise `Cancelled`."""
+
+    def advance(self, stage: str, fraction: float) -> None:
+        """`fraction` in [0, 1] of one of STAGES is done."""
+
+    def preview(self, name: str, image: UInt8[np.ndarray, "h w c"]) -> None:
+        """An image to show now; `name` is an artifact name such as 'views/rgb_0.png'."""
+
+
+@dataclass(frozen=True)
+class Foreground:
+    """The object cut out: a square crop, the object's box centred and filling `fill` of the side."""
+
+    image: Float32[np.ndarray, "size size 4"]
+    """sRGB and straight alpha at the source's own resolution (not resampled up)."""
+    fill: float
+    method: str
+    """'alpha', 'rembg' or 'grabcut'."""
+
+
+@dataclass(frozen=True)
+class Views:
+    """Six generated views."""
+
+    rgba: Float[Tensor, "view 4 size size"]
+    cameras: Cameras
+    elevation_degrees: float
+    """Estimated elevation of the reference view."""
+
+
+@dataclass(frozen=True)
+class NormalViews:
+    """World-frame unit normals for each of the six views (zero outside the object)."""
+
+    normals: Float[Tensor, "view 3 size size"]
+    depth: Float[Tensor, "view size size"] | None
+    """Distance along the viewing axis, for packs that predict it."""
+
+
+@dataclass(frozen=True)
+class FieldSamples:
+    """The field's values at points."""
+
+    sdf: Float[Tensor, " point"]
+    """Signed distance in model units, negative inside."""
+    albedo: Float[Tensor, "point 3"]
+    """sRGB in [0, 1]."""
+    roughness: Float[Tensor, " point"]
+    metallic: Float[Tensor, " point"]
+
+
+class Field(Protocol):
+    """The reconstructed object as a function of position, in the model frame."""
+
+    half_extent: float
+    """The object lies in [-half_extent, half_extent]^3."""
+
+    def sdf(self, points: Float[Tensor, "point 3"]) -> Float[Tensor, " point"]:
+        """Signed distance only: what the isosurface asks for."""
+
+    def sample(self, points: Float[Tensor, "point 3"]) -> FieldSamples:
+        """Everything: what the baking asks for."""
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """A cleaned triangle mesh, bounding box centred at the origin, longest side 1."""
+
+    vertices: Float32[np.ndarray, "vertex 3"]
+    faces: Int32[np.ndarray, "face 3"]
+    """Counter-clockwise from outside."""
+    normals: Float32[np.ndarray, "vertex 3"]
+    model_scale: float
+    """position_in_model_frame = position * model_scale + model_offset."""
+    model_offset: Float32[np.ndarray, " 3"]
+    watertight: bool
+    components: int
+
+
+@dataclass(frozen=True)
+class Maps:
+    """Square texture maps, rows from the top (v = 1 at the first row)."""
+
+    base_color: UInt8[np.ndarray, "size size 3"]
+    """sRGB."""
+    roughness: UInt8[np.ndarray, "size size"]
+    metallic: UInt8[np.ndarray, "size size"]
+    normal: UInt8[np.ndarray, "size size 3"]
+    """Tangent space, +Y up (OpenGL, as glTF asks)."""
+
+
+@dataclass(frozen=True)
+class TexturedMesh:
+    """The mesh split along its UV seams, with its maps and the camera of the reference image."""
+
+    vertices: Float32[np.ndarray, "vertex 3"]
+    faces: Int32[np.ndarray, "face 3"]
+    normals: Float32[np.ndarray, "vertex 3"]
+    tangents: Float32[np.ndarray, "vertex 4"]
+    """glTF tangents: xyz and the handedness w."""
+    uvs: Float32[np.ndarray, "vertex 2"]
+    """v up, in [0, 1]."""
+    maps: Maps
+    reference_camera: Cameras
+    """One camera, registered to the foreground crop, in the mesh's frame."""
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """The asset re-rendered, unlit, from the reference camera against the foreground crop."""
+
+    mask_iou: float
+    psnr: float
+    """dB, inside the union of both masks, over white."""
+
+
+@dataclass(frozen=True)
+class Asset:
+    """All that one image gave."""
+
+    foreground: Foreground
+    views: Views
+    normal_views: NormalViews
+    mesh: Mesh
+    textured: TexturedMesh
+    glb: bytes
+    fidelity: Fidelity
+    seconds: dict[str, float]
+    """Wall seconds of each stage."""
+    peak_memory_mb: dict[str, float]
+    """Process peak resident memory at each stage's end."""
