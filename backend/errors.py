@@ -12,7 +12,11 @@
     |-- OutOfMemoryError      host or device memory ran out
     `-- ServiceError          the server and its workers
         |-- AuthError             no token or a wrong one
+        |-- RefusedError          a request that only a browser or a stranger would send
+        |-- BodyTooLargeError     more bytes than a request may carry
         |-- JobNotFoundError      unknown job
+        |-- ArtifactNotFoundError the job has nothing of that name
+        |-- ConflictError         one idempotency key, two different requests
         |-- QueueFullError        the queue is at its limit
         |-- PortInUseError        the asked port is taken
         `-- WorkerDiedError       the worker process ended in mid-job
@@ -73,8 +77,24 @@ class AuthError(ServiceError):
     code = "unauthorised"
 
 
+class RefusedError(ServiceError):
+    code = "refused"
+
+
+class BodyTooLargeError(ServiceError):
+    code = "body_too_large"
+
+
 class JobNotFoundError(ServiceError):
     code = "job_not_found"
+
+
+class ArtifactNotFoundError(ServiceError):
+    code = "artifact_not_found"
+
+
+class ConflictError(ServiceError):
+    code = "conflict"
 
 
 class QueueFullError(ServiceError):

@@ -1,0 +1,53 @@
+"""Options inside their limits, one message for the command line and for HTTP. Standard library only."""
+
+from __future__ import annotations
+
+import math
+
+from backend.errors import OptionError
+from backend.protocol import LIMITS, JobRequest, Limit
+
+MAX_NAME_CHARACTERS = 120
+
+
+def check_options(request: JobRequest) -> None:
+    """Hold every numeric option against protocol.LIMITS, and the name against what a GLB node can carry.
+
+    Raises:
+        OptionError: says which option, what was given and what is allowed.
+    """
+    for option, limit in LIMITS.items():
+        value = getattr(request, option)
+        if value is not None:
+            _check(option, value, limit)
+    name = request.name
+    if not name.strip() or len(name) > MAX_NAME_CHARACTERS or not name.isprintable():
+        raise OptionError(
+            f"name is {name[:40]!r}: it must be 1 to {MAX_NAME_CHARACTERS} printable characters. "
+            "Rename the image or give another name."
+        )
+
+
+def parse_option(option: str, text: str) -> float:
+    """The number written in `text`, within the limits of `option`; an int where the limits ask for one.
+
+    Raises:
+        OptionError: not a number, or outside the limits.
+    """
+    limit = LIMITS[option]
+    try:
+        value = int(text) if limit.whole else float(text)
+    except ValueError as error:
+        raise OptionError(_message(option, repr(text), limit)) from error
+    _check(option, value, limit)
+    return value
+
+
+def _check(option: str, value: float, limit: Limit) -> None:
+    if not (math.isfinite(value) and limit.low <= value <= limit.high):
+        raise OptionError(_message(option, str(value), limit))
+
+
+def _message(option: str, given: str, limit: Limit) -> str:
+    kind = "a whole number" if limit.whole else "a number"
+    return f"{option} is {given}: it must be {kind} from {limit.low:g} to {limit.high:.10g}."

@@ -1,0 +1,151 @@
+"""A pack's manifest: which files make the pack, their sizes and hashes, and their licence.
+
+backend/packs/nano/
+    manifest.json             this file's subject
+    *.safetensors, *.json     the weights and their configuration
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
+
+from backend.errors import PackError
+
+PACKS_FOLDER = Path(__file__).parent
+MANIFEST_NAME = "manifest.json"
+FORMAT = 1
+_RESTORE = (
+    "Restore the pack with `git checkout -- backend/packs` or install Bozzetto again, "
+    "then check with `python -m backend packs verify`."
+)
+
+
+@dataclass(frozen=True)
+class PackFile:
+    """One file of a pack, named relative to the pack's folder."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class PackManifest:
+    name: str
+    licence: str
+    """SPDX expression of the weights' licence."""
+    summary: str
+    """One line for the user."""
+    files: tuple[PackFile, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files together."""
+        return sum(file.size for file in self.files)
+
+    @property
+    def revision(self) -> str:
+        """Twelve hexadecimal digits that change with any byte of any file."""
+        listing = json.dumps([asdict(file) for file in self.files], sort_keys=True)
+        return hashlib.sha256(listing.encode()).hexdigest()[:12]
+
+
+def known_packs(packs_folder: Path = PACKS_FOLDER) -> list[str]:
+    """Names of the packs that have a manifest, sorted."""
+    return sorted(path.parent.name for path in packs_folder.glob(f"*/{MANIFEST_NAME}"))
+
+
+def find_pack(name: str, packs_folder: Path = PACKS_FOLDER) -> Path:
+    """The folder of a pack.
+
+    Raises:
+        PackError: no such pack; the message lists those that exist.
+    """
+    known = known_packs(packs_folder)
+    if name not in known:
+        raise PackError(
+            f"There is no pack {name!r}. Choose one of: {', '.join(known) or '(none installed)'}."
+        )
+    return packs_folder / name
+
+
+def read_manifest(folder: Path) -> PackManifest:
+    """The manifest of the pack in `folder`; the files themselves are not looked at.
+
+    Raises:
+        PackError: no manifest, or one that cannot be read.
+    """
+    path = folder / MANIFEST_NAME
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        if data["format"] != FORMAT:
+            raise PackError(
+                f"{path} has format {data['format']!r}, this Bozzetto reads format {FORMAT}. "
+                "Install the Bozzetto that the pack was made for."
+            )
+        files = tuple(PackFile(str(f["name"]), int(f["size"]), str(f["sha256"])) for f in data["files"])
+        manifest = PackManifest(str(data["name"]), str(data["licence"]), str(data["summary"]), files)
+    except FileNotFoundError as error:
+        raise PackError(f"{path} is missing, so {folder.name!r} is no pack. {_RESTORE}") from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise PackError(f"{path} cannot be read ({type(error).__name__}: {error}). {_RESTORE}") from error
+    for file in manifest.files:
+        _require_plain(file.name, path)
+    return manifest
+
+
+def verify(folder: Path) -> PackManifest:
+    """Read the manifest and hold each file against it.
+
+    Raises:
+        PackError: names the first file that is missing, has another size or another hash.
+    """
+    manifest = read_manifest(folder)
+    for file in manifest.files:
+        path = folder / file.name
+        if not path.is_file():
+            raise PackError(f"{path} is missing from the pack {manifest.name!r}. {_RESTORE}")
+        size = path.stat().st_size
+        if size != file.size:
+            raise PackError(f"{path} has {size} bytes, the manifest wants {file.size}. {_RESTORE}")
+        found = sha256_of(path)
+        if found != file.sha256:
+            raise PackError(f"{path} has sha256 {found}, the manifest wants {file.sha256}. {_RESTORE}")
+    return manifest
+
+
+def write_manifest(
+    folder: Path, *, licence: str, summary: str, files: list[str] | None = None
+) -> PackManifest:
+    """Hash the pack's files and write manifest.json; the pack is called like its folder.
+
+    `files` are names relative to `folder`; all .safetensors and .json files when None.
+    """
+    if files is None:
+        found = [path for pattern in ("*.safetensors", "*.json") for path in folder.rglob(pattern)]
+        files = [path.relative_to(folder).as_posix() for path in found if path.name != MANIFEST_NAME]
+    entries = tuple(
+        PackFile(name, (folder / name).stat().st_size, sha256_of(folder / name)) for name in sorted(files)
+    )
+    manifest = PackManifest(folder.name, licence, summary, entries)
+    path = folder / MANIFEST_NAME
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps({"format": FORMAT, **asdict(manifest)}, indent=2) + "\n", encoding="utf-8")
+    part.replace(path)
+    return manifest
+
+
+def sha256_of(path: Path) -> str:
+    """Hexadecimal sha256 of a file."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _require_plain(name: str, manifest: Path) -> None:
+    """A manifest may come from elsewhere: its names must stay inside its folder."""
+    parts = PurePosixPath(name).parts
+    if not parts or PurePosixPath(name).is_absolute() or ".." in parts or "\\" in name or "\0" in name:
+        raise PackError(f"{manifest} names the file {name!r}, which lies outside the pack. {_RESTORE}")

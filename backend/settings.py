@@ -1,0 +1,28 @@
+"""What `serve` can be told. Standard library only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """The server's settings; the token is not among them, so that no log or traceback shows it."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on: loopback only."""
+    port: int = 0
+    """0 takes any free port."""
+    data_dir: Path | None = None
+    """Where jobs keep their files; a temporary folder that goes with the server when None."""
+    parent_pid: int | None = None
+    """The server ends when this process has ended."""
+    queue_limit: int = 32
+    """Waiting jobs; one more is refused."""
+    keep_finished: int = 64
+    """Ended jobs whose results stay; the oldest beyond that are forgotten."""
+    attempts: int = 2
+    """How often a job may be tried when its worker dies."""
+    cancel_grace_seconds: float = 5.0
+    """How long a running job may take to notice a cancel before its worker is killed."""
