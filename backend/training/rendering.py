@@ -34,11 +34,15 @@ _FRAGMENT = """
 uniform sampler2D base; uniform bool textured; uniform vec3 eye; uniform vec3 axis;
 uniform vec3 sky; uniform vec3 ground; uniform vec3 light_direction[2]; uniform vec3 light_colour[2];
 in vec3 position; in vec3 normal; in vec2 uv; in vec3 colour; in vec2 material;
-layout(location = 0) out vec4 shaded;    // linear
-layout(location = 1) out vec4 albedo;    // linear
+layout(location = 0) out vec4 shaded;    // sRGB
+layout(location = 1) out vec4 albedo;    // sRGB
 layout(location = 2) out vec4 surface;   // world normal, depth
 layout(location = 3) out vec2 rough_metal;
 vec3 to_linear(vec3 c) { return mix(c / 12.92, pow((c + 0.055) / 1.055, vec3(2.4)), step(0.04045, c)); }
+vec3 to_srgb(vec3 c) {
+    c = clamp(c, 0.0, 1.0);
+    return mix(c * 12.92, 1.055 * pow(c, vec3(1.0 / 2.4)) - 0.055, step(0.0031308, c));
+}
 void main() {
     vec3 tint = textured ? colour * to_linear(texture(base, uv).rgb) : colour;
     vec3 v = normalize(eye - position);
@@ -62,8 +66,8 @@ void main() {
         vec3 f = f0 + (1.0 - f0) * pow(1.0 - l_h, 5.0);
         light += light_colour[i] * n_l * (diffuse + f * min(a2 / (3.14159 * d * d), 20.0) * visible * 0.25);
     }
-    shaded = vec4(light, 1.0);
-    albedo = vec4(tint, 1.0);
+    shaded = vec4(to_srgb(light), 1.0);
+    albedo = vec4(to_srgb(tint), 1.0);
     surface = vec4(n, dot(position - eye, axis));
     rough_metal = vec2(roughness, metallic);
 }
@@ -120,13 +124,15 @@ class Rendering:
 class Renderer:
     """An OpenGL context with a square framebuffer of `size` times `supersampling` pixels."""
 
-    def __init__(self, size: int, supersampling: int = 3) -> None:
+    def __init__(self, size: int, supersampling: int = 2) -> None:
         self.size = size
         self.supersampling = supersampling
         self._context = moderngl.create_context(standalone=True, backend="egl")
         side = size * supersampling
+        # Eight bits where the reader keeps eight bits: reading back is most of a view's time.
         self._targets = [
-            self._context.texture((side, side), components, dtype="f4") for components in (4, 4, 4, 2)
+            self._context.texture((side, side), components, dtype=dtype)
+            for components, dtype in ((4, "f1"), (4, "f1"), (4, "f4"), (2, "f1"))
         ]
         self._depth = self._context.depth_renderbuffer((side, side))
         self._framebuffer = self._context.framebuffer(self._targets, self._depth)
@@ -235,32 +241,30 @@ class Renderer:
     def _read(self) -> tuple[np.ndarray, ...]:
         side, n = self.size * self.supersampling, self.supersampling
         shaded, albedo, surface, material = (
-            np.frombuffer(target.read(), dtype="f4").reshape(side, side, -1)[::-1] for target in self._targets
+            np.frombuffer(target.read(alignment=1), dtype=dtype).reshape(side, side, -1)[::-1]
+            for target, dtype in zip(self._targets, ("u1", "u1", "f4", "u1"), strict=True)
         )
-        mask = shaded[..., 3]
 
-        def average(image: np.ndarray) -> np.ndarray:
-            return image.reshape(self.size, n, self.size, n, -1).mean(axis=(1, 3))
+        # Uncovered samples are zero, so plain sums are already weighted by coverage.
+        def total(image: np.ndarray) -> np.ndarray:
+            rows = image.reshape(self.size, n, side, -1).sum(axis=1, dtype="f4")
+            return rows.reshape(self.size, self.size, n, -1).sum(axis=2)
 
-        alpha = average(mask)
-        weight = alpha.clip(1e-6)
-        normal = average(surface[..., :3] * mask[..., None])
-        normal /= np.linalg.norm(normal, axis=-1, keepdims=True).clip(1e-6)
-        material = average(material * mask[..., None]) / weight
+        shaded_sum, surface_sum = total(shaded), total(surface)
+        covered = shaded_sum[..., 3:] / 255
+        weight = covered.clip(1.0)
+        normal = surface_sum[..., :3]
+        normal = normal / np.linalg.norm(normal, axis=-1, keepdims=True).clip(1e-6)
+        material_mean = total(material) / (255 * weight)
         return (
-            _encode(average(shaded[..., :3]) / weight),
-            _encode(average(albedo[..., :3]) / weight),
-            alpha[..., 0],
-            normal * (alpha > 0),
-            (average(surface[..., 3] * mask) / weight)[..., 0],
-            material[..., 0],
-            material[..., 1],
+            shaded_sum[..., :3] / (255 * weight),
+            total(albedo[..., :3]) / (255 * weight),
+            covered[..., 0] / n**2,
+            normal,
+            surface_sum[..., 3] / weight[..., 0],
+            material_mean[..., 0],
+            material_mean[..., 1],
         )
-
-
-def _encode(linear: np.ndarray) -> np.ndarray:
-    colour = np.clip(linear, 0, 1)
-    return np.where(colour <= 0.0031308, colour * 12.92, 1.055 * colour ** (1 / 2.4) - 0.055).astype("f4")
 
 
 def _projection(focal: float, centre: np.ndarray) -> np.ndarray:

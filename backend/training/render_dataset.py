@@ -1,0 +1,167 @@
+"""Fill a dataset folder: models in random poses, rendered and labelled, shard by shard.
+
+Shards are independent and deterministic (seeded by their number), so several processes may share the work and
+an interrupted run goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from backend.geometry.cameras import Cameras, orbit_cameras, six_view_cameras
+from backend.training.assets import Model, load_model
+from backend.training.dataset import (
+    CHANNELS,
+    POINTS,
+    REFERENCES,
+    SURFACE_POINTS,
+    VIEW_DISTANCE,
+    VIEW_SIZE,
+)
+from backend.training.labels import supervise
+from backend.training.procedural import random_model
+from backend.training.rendering import Renderer, random_lighting
+
+FILL = 0.85
+"""Share of the reference crop's side that the object's box fills."""
+_CATEGORY_SHARE = {"modular": 0.3}
+"""Walls, floors and roads are a quarter of the assets and little of what users want."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where one sample's model comes from."""
+
+    name: str
+    pack: str
+    path: Path | None
+    """None for a procedural shape."""
+
+
+def list_sources(data: Path, procedural_share: float, rng: np.random.Generator) -> list[Source]:
+    """One epoch in random order: the assets of `data`/index.csv and procedural shapes among them."""
+    with (data / "index.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    sources = [
+        Source(row["file"], row["pack"], data / row["file"])
+        for row in rows
+        if rng.random() < _CATEGORY_SHARE.get(row["category"], 1.0)
+    ]
+    made = round(len(sources) * procedural_share / (1 - procedural_share))
+    sources += [Source(f"procedural_{i}", "procedural", None) for i in range(made)]
+    return [sources[i] for i in rng.permutation(len(sources))]
+
+
+def posed(model: Model, rng: np.random.Generator, stretch: float) -> Model:
+    """A random yaw, axis scales within `stretch`, and the model frame."""
+    scale = np.diag(np.exp(rng.uniform(-stretch, stretch, 3)))
+    return model.transformed(scale, np.zeros(3)).turned(rng.uniform(0, 360)).in_sphere()
+
+
+def reference_camera(model: Model, azimuth: float, elevation: float, fov: float) -> Cameras:
+    """A camera at some distance whose square image is cropped to the model as `Foreground` is."""
+    distance = 0.5 / np.sin(np.radians(fov / 2)) * 1.1
+    camera = orbit_cameras([azimuth], [elevation], distance, fov)
+    ndc, _ = camera.project(torch.from_numpy(model.triangles.reshape(-1, 3)))
+    low, high = ndc[0].amin(0), ndc[0].amax(0)
+    zoom = 2 * FILL / float((high - low).max())
+    centre = -(low + high) / 2 * zoom
+    return Cameras(camera.camera_to_world, camera.focal * zoom, centre[None])
+
+
+def render_sample(model: Model, renderer: Renderer, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Every channel of one stored sample (see CHANNELS), for a model in the model frame."""
+    views = renderer.render(model, six_view_cameras(VIEW_DISTANCE))
+    references: dict[str, list[np.ndarray]] = {"rgba": [], "front": [], "back": [], "elevation": []}
+    for k in range(REFERENCES):
+        elevation = float(np.clip(rng.normal(15, 15), -20, 60))
+        camera = reference_camera(model, 60.0 * k, elevation, rng.uniform(15, 60))
+        front = renderer.render(model, camera, random_lighting(rng))
+        back = renderer.render(model, camera, farthest=True)
+        references["rgba"].append(_bytes(np.concatenate([front.rgb[0], front.alpha[0, ..., None]], -1)))
+        references["front"].append(_positions(camera, front.depth[0]))
+        references["back"].append(_positions(camera, back.depth[0]))
+        references["elevation"].append(np.float32(elevation))
+    labels = supervise(model, POINTS, SURFACE_POINTS, rng)
+    surface = labels.surface
+    material = np.concatenate(
+        [surface.albedo, surface.roughness[:, None], surface.metallic[:, None]], axis=1
+    )
+    return {
+        "view_rgba": _bytes(np.concatenate([views.rgb, views.alpha[..., None]], axis=-1)),
+        "view_normal": (views.normal * 127).round().astype(np.int8),
+        "view_depth": views.depth.astype(np.float16),
+        **{f"reference_{name}": np.stack(values) for name, values in references.items()},
+        "points": labels.points.astype(np.float16),
+        "sdf": labels.sdf.astype(np.float16),
+        "surface_points": surface.points.astype(np.float16),
+        "surface_normals": (surface.normals * 127).round().astype(np.int8),
+        "surface_material": _bytes(material),
+    }
+
+
+def render_shard(folder: Path, number: int, sources: list[Source], seed: int) -> None:
+    """Write one shard; nothing is left behind when it is interrupted."""
+    target = folder / f"shard_{number:04d}"
+    if target.exists():
+        return
+    partial = folder / f"partial_{number:04d}"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    arrays = {
+        name: np.lib.format.open_memmap(
+            partial / f"{name}.npy", mode="w+", dtype=dtype, shape=(len(sources), *shape)
+        )
+        for name, (shape, dtype) in CHANNELS.items()
+    }
+    with Renderer(VIEW_SIZE) as renderer:
+        for row, source in enumerate(tqdm(sources, desc=target.name, unit="sample")):
+            rng = np.random.default_rng([seed, number, row])
+            model = random_model(rng) if source.path is None else load_model(source.path)
+            model = posed(model.with_random_materials(rng, recolour=0.3), rng, stretch=0.2)
+            for name, value in render_sample(model, renderer, rng).items():
+                arrays[name][row] = value
+    entries = [{"name": source.name, "pack": source.pack} for source in sources]
+    (partial / "index.json").write_text(json.dumps({"seed": seed, "samples": entries}))
+    partial.rename(target)
+
+
+def render_dataset(
+    data: Path, folder: Path, *, samples: int, shard_size: int, worker: int, workers: int, seed: int
+) -> None:
+    """Render `samples` models into shards of `shard_size`; worker i of n takes every n-th shard.
+
+    Args:
+        data: folder of GLBs with index.csv.
+        folder: where the shards go.
+    """
+    rng = np.random.default_rng(seed)
+    sources: list[Source] = []
+    while len(sources) < samples:
+        sources += list_sources(data, procedural_share=0.25, rng=rng)
+    for number in range(worker, -(-samples // shard_size), workers):
+        render_shard(folder, number, sources[number * shard_size : (number + 1) * shard_size], seed)
+
+
+def _positions(camera: Cameras, depth: np.ndarray) -> np.ndarray:
+    """World position behind each pixel, zero where depth is zero."""
+    size = len(depth)
+    steps = (np.arange(size) + 0.5) / size * 2 - 1
+    x, y = np.meshgrid(steps, -steps)
+    focal, centre = float(camera.focal[0]), camera.centre[0].numpy()
+    local = np.stack([(x - centre[0]) / focal * depth, (y - centre[1]) / focal * depth, -depth], axis=-1)
+    matrix = camera.camera_to_world[0].numpy()
+    world = local @ matrix[:3, :3].T + matrix[:3, 3]
+    return (world * (depth > 0)[..., None]).astype(np.float16)
+
+
+def _bytes(values: np.ndarray) -> np.ndarray:
+    return (values.clip(0, 1) * 255).round().astype(np.uint8)
