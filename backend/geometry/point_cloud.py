@@ -1,0 +1,95 @@
+"""A coloured point cloud from an object-coordinate map, seen from other cameras.
+
+The map gives each pixel of the reference image the position of the first and of the last surface behind it.
+The column between the two is filled with points of the pixel's colour, and the cloud is splatted into the
+views to be generated: a rough but exactly placed draft, which the view model then only has to correct.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from backend.geometry.cameras import Cameras
+
+_COLUMN_POINTS = 6
+_DEPTH_STEPS = 1 << 20
+
+
+def column_points(
+    front: Float[Tensor, "3 h w"],
+    back: Float[Tensor, "3 h w"],
+    rgb: Float[Tensor, "3 h w"],
+    mask: Bool[Tensor, "h w"],
+) -> tuple[Float[Tensor, "point 3"], Float[Tensor, "point 3"]]:
+    """Positions and colours of points evenly spaced from the front surface to the back one."""
+    blend = torch.linspace(0, 1, _COLUMN_POINTS, device=front.device)[:, None, None]
+    near, far = front[:, mask].T, back[:, mask].T
+    points = near[None] + blend * (far - near)[None]
+    colours = rgb[:, mask].T[None].expand(_COLUMN_POINTS, -1, -1)
+    return points.reshape(-1, 3), colours.reshape(-1, 3)
+
+
+def splat(
+    points: Float[Tensor, "point 3"], colours: Float[Tensor, "point 3"], cameras: Cameras, size: int
+) -> tuple[Float[Tensor, "view 4 size size"], Float[Tensor, "view 3 size size"]]:
+    """Draw each point over 2 x 2 pixels with a depth test.
+
+    Returns:
+        RGBA images and, for each covered pixel, the position of the point seen there (zero elsewhere).
+    """
+    views = len(cameras)
+    rgba = torch.zeros(views, 4, size, size, device=points.device)
+    positions = torch.zeros(views, 3, size, size, device=points.device)
+    if len(points) == 0:
+        return rgba, positions
+    ndc, depth = cameras.project(points)
+    column = ((ndc[..., 0] + 1) / 2 * size - 0.5).floor().long()
+    row = ((1 - ndc[..., 1]) / 2 * size - 0.5).floor().long()
+    nearest, farthest = float(depth.min()), float(depth.max())
+    rank = ((depth - nearest) / max(farthest - nearest, 1e-6) * (_DEPTH_STEPS - 1)).long()
+    # Depth in the high bits and the point's number in the low ones: a plain minimum is a depth test.
+    key = rank * len(points) + torch.arange(len(points), device=points.device)
+    view = torch.arange(views, device=points.device)[:, None]
+    empty = torch.iinfo(torch.int64).max
+    buffer = torch.full((views * size * size,), empty, dtype=torch.int64, device=points.device)
+    for dy in (0, 1):
+        for dx in (0, 1):
+            x, y = column + dx, row + dy
+            inside = (x >= 0) & (x < size) & (y >= 0) & (y < size) & (depth > 0)
+            target = ((view * size + y) * size + x)[inside]
+            buffer.scatter_reduce_(0, target, key[inside], "amin")
+    covered = (buffer != empty).reshape(views, size, size)
+    winner = (buffer % len(points)).reshape(views, size, size)[covered]
+    rgba.permute(0, 2, 3, 1)[covered] = torch.cat([colours[winner], torch.ones_like(colours[winner, :1])], 1)
+    positions.permute(0, 2, 3, 1)[covered] = points[winner]
+    return rgba, positions
+
+
+def elevation_from_coordinates(
+    positions: Float[Tensor, "3 h w"], mask: Bool[Tensor, "h w"]
+) -> tuple[float, float]:
+    """The elevation, in degrees, of the camera at azimuth 0 that saw `positions`; and the fit's residual.
+
+    Under weak perspective the image row of a point is an affine function of its height and depth,
+    y_ndc = s (y cos e - z sin e) + c, so one linear least squares gives e (Hartley & Zisserman, 2nd ed.,
+    section 6.3, affine cameras). One round of reweighting takes outliers out.
+    """
+    size = positions.shape[-1]
+    rows = 1 - (torch.arange(size, device=positions.device, dtype=torch.float32) + 0.5) / size * 2
+    target = rows[:, None].expand(size, size)[mask]
+    points = positions[:, mask]
+    if target.numel() < 8:
+        return 0.0, math.inf
+    design = torch.stack([points[1], points[2], torch.ones_like(points[1])], dim=1)
+    weight = torch.ones_like(target)
+    for _ in range(3):
+        root = weight.sqrt()
+        solution = torch.linalg.lstsq(design * root[:, None], (target * root)[:, None]).solution[:, 0]
+        residual = (design @ solution - target).abs()
+        weight = 1 / (residual + residual.mean().clamp_min(1e-6))
+    elevation = math.degrees(math.atan2(-float(solution[1]), float(solution[0])))
+    return elevation, float(residual.mean())
