@@ -13,7 +13,7 @@ from PIL import Image, ImageCms, ImageOps
 from backend.errors import ImageError
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
-"""Pillow's names of what is read. Nothing else is tried: every decoder is code that runs on a stranger's file."""
+"""Pillow's names of what is read. Nothing else is tried: a decoder is code that runs on a stranger's file."""
 MIN_SIDE = 32
 MAX_SIDE = 16_384
 MAX_PIXELS = 64_000_000
@@ -24,14 +24,14 @@ _DAMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError)
 
 
 def read_image(data: bytes) -> UInt8[np.ndarray, "h w 4"]:
-    """Decode an image file: upright (EXIF), sRGB, straight alpha (255 where the file has none), rows from the top.
+    """Decode an image file: upright (EXIF), sRGB, straight alpha (255 where the file has none).
 
-    16-bit and palette images, grey, LA and CMYK are converted; an embedded colour profile is applied, and without
-    one sRGB is assumed. Of an animation or a multi-page file the first picture is taken.
+    16-bit and palette images, grey, LA and CMYK are converted; an embedded colour profile is applied, and
+    without one sRGB is assumed. Of an animation or a multi-page file the first picture is taken.
 
     Raises:
-        ImageError: empty, not one of FORMATS, damaged, or a size outside MIN_SIDE, MAX_SIDE, MAX_PIXELS. The size
-            is judged from the header, before anything is decoded.
+        ImageError: empty, not one of FORMATS, damaged, or a size outside MIN_SIDE, MAX_SIDE, MAX_PIXELS. The
+            size is judged from the header, before anything is decoded.
     """
     if not data:
         raise ImageError("The image file is empty (0 bytes). Export it again, then retry.")
@@ -57,8 +57,8 @@ def _open(data: bytes) -> Image.Image:
         raise ImageError(_too_large(str(error))) from error
     except _DAMAGE as error:
         raise ImageError(
-            f"These {len(data):,} bytes are not an image that can be read. Wanted: one of {', '.join(FORMATS)}. "
-            "Save the image as PNG, then retry."
+            f"These {len(data):,} bytes are not an image that can be read. "
+            f"Wanted: one of {', '.join(FORMATS)}. Save the image as PNG, then retry."
         ) from error
 
 
