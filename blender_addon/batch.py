@@ -1,0 +1,189 @@
+"""Images to assets without a window: `blender --command bozzetto IMAGE... --out DIR`.
+
+Background mode runs no timers, so the job is followed right here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import bpy
+
+from . import artifacts
+from .backend_client import BackendClient
+from .backend_process import LocalBackend
+from .errors import AddonError, OutputError
+from .job_watcher import Finished, Progressed, encode_image, follow_job, read_image
+from .preferences import current_choice, read_token
+from .progress_bar import ProgressBar
+from .properties import DEFAULTS
+from .protocol import LIMITS, JobRequest
+from .scene.import_asset import import_asset
+from .scene.metadata import Parameters
+from .scene.render_preview import ReferenceCamera, render_preview
+
+COMMAND = "bozzetto"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command line; the number of images that failed, at most 100, is the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        _check_names(options.images)
+        make_writable(options.out)
+        with _client(options) as client:
+            health = client.health()
+            if options.pack not in health.packs:
+                known = ", ".join(health.packs)
+                raise AddonError(f"There is no pack {options.pack!r}. Known packs: {known}.")
+            failures = sum(not _one(client, image, options) for image in options.images)
+    except AddonError as error:
+        print(f"bozzetto: {error}", file=sys.stderr)
+        return 1
+    return min(failures, 100)
+
+
+def make_writable(folder: Path) -> None:
+    """Make `folder` if need be. Raises OutputError when nothing can be written there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        message = f"{folder} cannot be written ({error.strerror}). Choose another with --out."
+        raise OutputError(message) from error
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=COMMAND, description="One image in, one textured asset out.")
+    parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
+    parser.add_argument("--out", type=Path, default=Path("out"), metavar="DIR")
+    parser.add_argument("--pack", default=DEFAULTS.pack)
+    for name in ("seed", "faces", "texture_size"):
+        flag = f"--{name.replace('_', '-')}"
+        parser.add_argument(flag, type=_limited(name), default=getattr(DEFAULTS, name), metavar="N")
+    parser.add_argument("--address", help="a running backend's address; a local one is started otherwise")
+    parser.add_argument("--token-file", type=Path, help="the running backend's token file")
+    return parser
+
+
+def _limited(name: str):
+    limit = LIMITS[name]
+
+    def parse(text: str) -> int:
+        value = int(text)
+        if not limit.low <= value <= limit.high:
+            raise argparse.ArgumentTypeError(f"{value} is not from {limit.low:g} to {limit.high:.10g}")
+        return value
+
+    parse.__name__ = "whole number"
+    return parse
+
+
+def _check_names(images: Sequence[Path]) -> None:
+    stems = [image.stem for image in images]
+    if twice := sorted({stem for stem in stems if stems.count(stem) > 1}):
+        raise AddonError(f"Several images are named {twice[0]!r}; each makes a folder of its name in --out.")
+
+
+@contextmanager
+def _client(options: argparse.Namespace) -> Iterator[BackendClient]:
+    if options.address:
+        yield BackendClient(options.address, read_token(options.token_file))
+        return
+    choice = current_choice(bpy.context)
+    backend: LocalBackend = choice.local_backend()
+    try:
+        yield BackendClient(backend.start(), backend.token)
+    finally:
+        backend.stop()
+
+
+def _one(client: BackendClient, image: Path, options: argparse.Namespace) -> bool:
+    """One image to its folder, whole or not at all; whether it worked."""
+    bar = ProgressBar(image.name, sys.stderr)
+    began = time.monotonic()
+    partial = Path(tempfile.mkdtemp(prefix=f".{image.stem}.", dir=options.out))
+    try:
+        request = JobRequest(
+            image=encode_image(read_image(image)),
+            name=image.stem,
+            pack=options.pack,
+            seed=options.seed,
+            faces=options.faces,
+            texture_size=options.texture_size,
+        )
+        for event in follow_job(client, request, partial, threading.Event()):
+            if isinstance(event, Progressed):
+                bar.show(event.status.stage or "waiting", event.status.fraction)
+            elif isinstance(event, Finished):
+                bar.show("Blender scene", 1.0)
+        _write_scene(partial, Parameters.of(request, image.name))
+        _replace(options.out / image.stem, partial)
+    except (AddonError, OSError) as error:
+        bar.close(f"failed: {error}")
+        return False
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    bar.close(f"{options.out / image.stem} ({time.monotonic() - began:.0f} s)")
+    return True
+
+
+def _write_scene(folder: Path, parameters: Parameters) -> None:
+    """asset.blend and preview.png beside the files that the backend made."""
+    bpy.ops.wm.read_homefile(use_empty=True)
+    asset = import_asset(bpy.context, folder / artifacts.ASSET, Path(parameters.image).stem, parameters)
+    report = json.loads((folder / artifacts.REPORT).read_text(encoding="utf-8"))
+    for screen in bpy.data.screens:
+        for area in screen.areas:
+            if area.type == "VIEW_3D":
+                area.spaces.active.shading.type = "MATERIAL"
+    bpy.ops.wm.save_as_mainfile(filepath=str(folder / "asset.blend"), compress=True)
+    camera = report["reference_camera"]
+    render_preview(
+        asset,
+        folder / artifacts.FOREGROUND,
+        ReferenceCamera(camera["camera_to_world"], camera["focal"], tuple(camera["centre"])),
+        folder / "preview.png",
+    )
+
+
+def _replace(target: Path, source: Path) -> None:
+    """Move a finished folder to its place; what lay there before goes only once the new one is complete."""
+    # mkdtemp makes folders that others may not read.
+    source.chmod(0o777 & ~_umask())
+    old = source.with_name(source.name + ".old")
+    if target.exists():
+        os.replace(target, old)
+    os.replace(source, target)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+_handle = None
+
+
+def register() -> None:
+    global _handle
+    _handle = bpy.utils.register_cli_command(COMMAND, main)
+
+
+def unregister() -> None:
+    global _handle
+    bpy.utils.unregister_cli_command(_handle)
+    _handle = None

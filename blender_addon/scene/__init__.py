@@ -1,0 +1,1 @@
+"""Between files and Blender's data: everything here runs on the main thread."""
