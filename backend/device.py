@@ -1,4 +1,4 @@
-"""The one place that knows compute devices: which one to use, in which precision, and what their failures mean."""
+"""The one place that knows compute devices: which to use, in which precision, what their failures mean."""
 
 from __future__ import annotations
 

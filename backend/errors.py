@@ -57,7 +57,7 @@ class PackError(BozzettoError):
     code = "pack"
 
 
-class Cancelled(BozzettoError):
+class Cancelled(BozzettoError):  # noqa: N818 - an outcome that was asked for, not a fault
     code = "cancelled"
 
 

@@ -2,7 +2,7 @@
 
 Every route but a minimal part of /health asks for `Authorization: Bearer TOKEN`. Bodies are JSON.
 
-    GET    /health                           -> Health; no token: device and packs stay empty; a wrong one: 401
+    GET    /health                           -> Health; no token: device and packs are empty; a wrong one: 401
     POST   /jobs           JobRequest        -> JobStatus; an `Idempotency-Key` header makes a repeat safe
     GET    /jobs/{id}?since=SEQ&wait=SECONDS -> JobStatus, once its sequence exceeds SEQ or `wait` is over
     POST   /jobs/{id}/cancel                 -> JobStatus
@@ -113,10 +113,10 @@ class JobStatus:
     fraction: float
     """Of the whole job, in [0, 1]."""
     queue_position: int | None
-    """Jobs ahead of this one at the moment of the answer, while it is queued; moves without a new sequence."""
+    """Jobs ahead of this one when the answer was given, while it is queued; moves without a new sequence."""
     artifacts: list[ArtifactInfo] = field(default_factory=list)
-    """Grows while the job runs: previews first, all results together with SUCCEEDED. A preview may be replaced
-    under its name; the ETag of the download tells which one came. Emptied when the job fails or is cancelled."""
+    """Grows while the job runs: previews first, all results together with SUCCEEDED. A preview may be
+    replaced under its name: the ETag tells which one came. Emptied when the job fails or is cancelled."""
     error: ErrorInfo | None = None
 
     def to_json(self) -> dict[str, Any]:

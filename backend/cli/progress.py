@@ -1,0 +1,49 @@
+"""Progress on a terminal: a bar that names the stages, or one line per stage where there is no terminal."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TextIO
+
+import numpy as np
+from jaxtyping import UInt8
+from tqdm import tqdm
+
+from backend.jobs.job import overall_fraction
+
+
+class TerminalProgress:
+    """The pipeline's Progress for one image. A context manager: the bar is closed in any case."""
+
+    def __init__(self, name: str, stream: TextIO) -> None:
+        self._name = name
+        self._stream = stream
+        self._stage: str | None = None
+        self._bar = tqdm(
+            total=100,
+            file=stream,
+            disable=not stream.isatty(),
+            desc=name,
+            bar_format="{desc}: {percentage:3.0f}% |{bar}| {elapsed}",
+        )
+
+    def __enter__(self) -> TerminalProgress:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.close()
+
+    def advance(self, stage: str, fraction: float) -> None:
+        """`fraction` in [0, 1] of `stage` is done."""
+        if stage != self._stage:
+            self._stage = stage
+            self._bar.set_description(f"{self._name}: {stage}", refresh=False)
+            if self._bar.disable:
+                print(f"{self._name}: {stage}", file=self._stream, flush=True)
+        self._bar.n = 100 * overall_fraction(stage, fraction)
+        self._bar.refresh()
+
+    def preview(self, name: str, image: UInt8[np.ndarray, "h w c"]) -> None:
+        """A terminal shows no images."""

@@ -1,0 +1,127 @@
+"""A job and its legal state changes.
+
+    QUEUED --> RUNNING --> SUCCEEDED | FAILED | CANCELLED
+      |  ^        |
+      |  `--------' its worker died and it may be tried again
+      `--> CANCELLED | FAILED
+
+A job is frozen: each change is a method that returns the next job. The store numbers the changes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from backend.protocol import (
+    CANCELLED,
+    FAILED,
+    QUEUED,
+    RUNNING,
+    STAGES,
+    SUCCEEDED,
+    TERMINAL_STATES,
+    ArtifactInfo,
+    ErrorInfo,
+    JobRequest,
+    JobStatus,
+)
+
+STAGE_SHARES = {
+    "foreground": 0.05,
+    "views": 0.35,
+    "normals": 0.15,
+    "field": 0.05,
+    "mesh": 0.10,
+    "textures": 0.25,
+    "export": 0.05,
+}
+"""Rough share of a job's time that each stage takes: for the progress bar only. The shares sum to 1."""
+
+
+class IllegalChangeError(RuntimeError):
+    """A state change that the diagram above does not have: a bug in the caller, never the user's doing."""
+
+
+@dataclass(frozen=True)
+class Job:
+    id: str
+    request: JobRequest
+    """The parameters; its image is empty here, because the bytes lie in the store."""
+    sequence: int = 0
+    state: str = QUEUED
+    stage: str | None = None
+    stage_fraction: float = 0.0
+    artifacts: tuple[ArtifactInfo, ...] = ()
+    error: ErrorInfo | None = None
+    attempts: int = 0
+    """How often a worker has begun it."""
+    cancel_requested: bool = False
+
+    @property
+    def ended(self) -> bool:
+        return self.state in TERMINAL_STATES
+
+    def started(self) -> Job:
+        self._require(QUEUED)
+        return replace(self, state=RUNNING, attempts=self.attempts + 1)
+
+    def advanced(self, stage: str, fraction: float) -> Job:
+        self._require(RUNNING)
+        return replace(self, stage=stage, stage_fraction=min(max(fraction, 0.0), 1.0))
+
+    def previewed(self, artifact: ArtifactInfo) -> Job:
+        """A new artifact, or a newer one under the same name."""
+        self._require(RUNNING)
+        others = tuple(known for known in self.artifacts if known.name != artifact.name)
+        return replace(self, artifacts=(*others, artifact))
+
+    def succeeded(self, results: tuple[ArtifactInfo, ...]) -> Job:
+        """All results at once; previews whose name no result takes are dropped."""
+        self._require(RUNNING)
+        return replace(self, state=SUCCEEDED, stage=STAGES[-1], stage_fraction=1.0, artifacts=results)
+
+    def failed(self, error: ErrorInfo) -> Job:
+        self._require(QUEUED, RUNNING)
+        return replace(self, state=FAILED, error=error, artifacts=())
+
+    def cancelled(self) -> Job:
+        self._require(QUEUED, RUNNING)
+        return replace(self, state=CANCELLED, artifacts=())
+
+    def cancel_asked(self) -> Job:
+        """Ends a waiting job at once, marks a running one, leaves an ended one as it is."""
+        if self.state == QUEUED:
+            return replace(self.cancelled(), cancel_requested=True)
+        return self if self.ended else replace(self, cancel_requested=True)
+
+    def requeued(self) -> Job:
+        self._require(RUNNING)
+        return replace(self, state=QUEUED, stage=None, stage_fraction=0.0, artifacts=())
+
+    def status(self, queue_position: int | None) -> JobStatus:
+        """What crosses the wire."""
+        return JobStatus(
+            id=self.id,
+            sequence=self.sequence,
+            state=self.state,
+            stage=self.stage,
+            stage_fraction=self.stage_fraction,
+            fraction=overall_fraction(self.stage, self.stage_fraction),
+            queue_position=queue_position,
+            artifacts=list(self.artifacts),
+            error=self.error,
+        )
+
+    def _require(self, *states: str) -> None:
+        if self.state not in states:
+            raise IllegalChangeError(
+                f"job {self.id} is {self.state}, this change needs {' or '.join(states)}"
+            )
+
+
+def overall_fraction(stage: str | None, stage_fraction: float) -> float:
+    """Share of the whole job that is done when `stage_fraction` of `stage` is."""
+    if stage is None:
+        return 0.0
+    before = sum(STAGE_SHARES[earlier] for earlier in STAGES[: STAGES.index(stage)])
+    return min(before + STAGE_SHARES[stage] * stage_fraction, 1.0)
