@@ -88,14 +88,18 @@ class FolderJobStore:
             job = change(before)
             if job == before:
                 return before
-            return self._put(before, job)
+            job = self._put(before, job)
+        self._wake_subscribers(job_id)
+        return job
 
     def claim(self) -> Job | None:
         with self._lock:
             if not self._queue:
                 return None
             before = self._jobs[self._queue[0]]
-            return self._put(before, before.started())
+            job = self._put(before, before.started())
+        self._wake_subscribers(job.id)
+        return job
 
     @contextmanager
     def subscribe(self, job_id: str, callback: Callable[[], object]) -> Iterator[None]:
@@ -146,18 +150,23 @@ class FolderJobStore:
             ) from None
 
     def _put(self, before: Job, job: Job) -> Job:
-        """Store the next version of a job, move it in or out of the queue, wake who waits. Needs the lock."""
+        """Store the next version of a job, move it in or out of the queue. Needs the lock."""
         job = replace(job, sequence=before.sequence + 1)
         self._jobs[job.id] = job
         if before.state == QUEUED != job.state:
             self._queue.remove(job.id)
         elif before.state != QUEUED == job.state:
             self._queue.appendleft(job.id)
-        for callback in tuple(self._callbacks.get(job.id, ())):
-            callback()
         if job.ended and not before.ended:
             self._tidy(job)
         return job
+
+    def _wake_subscribers(self, job_id: str) -> None:
+        """Needs the lock free: a callback may ask the store."""
+        with self._lock:
+            callbacks = tuple(self._callbacks.get(job_id, ()))
+        for callback in callbacks:
+            callback()
 
     def _tidy(self, job: Job) -> None:
         """An ended job keeps its listed artifacts and nothing else; too many ended jobs lose the oldest."""
