@@ -20,7 +20,7 @@ from backend.protocol import ErrorInfo, JobRequest
 REQUEST = JobRequest(image="")
 
 
-@pytest.fixture()
+@pytest.fixture
 def store(tmp_path: Path) -> FolderJobStore:
     return FolderJobStore(tmp_path / "store", queue_limit=3, keep_finished=2)
 

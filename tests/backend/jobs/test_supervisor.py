@@ -40,7 +40,8 @@ def test_previews_arrive_before_the_end(warm: RunningJobs) -> None:
     job = warm.wait(job_id, lambda job: bool(job.artifacts))
     assert [artifact.name for artifact in job.artifacts] == ["views/rgb_0.png"]
     _, path = warm.service.artifact(job_id, "views/rgb_0.png")
-    assert Image.open(path).size == (4, 4)
+    with Image.open(path) as image:
+        assert image.size == (4, 4)
     warm.service.cancel(job_id)
     assert warm.finish(job_id).artifacts == []
 

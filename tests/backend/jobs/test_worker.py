@@ -36,7 +36,8 @@ def test_a_preview_is_a_png_of_its_own(tmp_path: Path) -> None:
     sent, _ = run(tmp_path, b"succeed")
     previews = [message for message in sent if isinstance(message, Previewed)]
     assert [preview.name for preview in previews] == ["views/rgb_0.png", "views/rgb_1.png"]
-    assert np.array_equal(np.asarray(Image.open(previews[0].file)), np.full((4, 4, 3), 200, np.uint8))
+    with Image.open(previews[0].file) as image:
+        assert np.array_equal(np.asarray(image), np.full((4, 4, 3), 200, np.uint8))
 
 
 def test_a_deliberate_error_keeps_its_code_and_text(tmp_path: Path) -> None:
