@@ -7,13 +7,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import shutil
 import sys
-import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,8 +19,9 @@ import bpy
 from . import artifacts
 from .backend_client import BackendClient
 from .backend_process import LocalBackend
-from .errors import AddonError, OutputError
-from .job_watcher import Finished, Progressed, encode_image, follow_job, read_image
+from .errors import AddonError
+from .job_watcher import Progressed, encode_image, follow_job, read_image
+from .output_folder import make_writable, whole_or_nothing
 from .preferences import current_choice, read_token
 from .progress_bar import ProgressBar
 from .properties import DEFAULTS
@@ -53,17 +51,6 @@ def main(arguments: Sequence[str]) -> int:
     return min(failures, 100)
 
 
-def make_writable(folder: Path) -> None:
-    """Make `folder` if need be. Raises OutputError when nothing can be written there."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        message = f"{folder} cannot be written ({error.strerror}). Choose another with --out."
-        raise OutputError(message) from error
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=COMMAND, description="One image in, one textured asset out.")
     parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
@@ -77,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _limited(name: str):
+def _limited(name: str) -> Callable[[str], int]:
     limit = LIMITS[name]
 
     def parse(text: str) -> int:
@@ -113,7 +100,7 @@ def _one(client: BackendClient, image: Path, options: argparse.Namespace) -> boo
     """One image to its folder, whole or not at all; whether it worked."""
     bar = ProgressBar(image.name, sys.stderr)
     began = time.monotonic()
-    partial = Path(tempfile.mkdtemp(prefix=f".{image.stem}.", dir=options.out))
+    target = options.out / image.stem
     try:
         request = JobRequest(
             image=encode_image(read_image(image)),
@@ -123,19 +110,16 @@ def _one(client: BackendClient, image: Path, options: argparse.Namespace) -> boo
             faces=options.faces,
             texture_size=options.texture_size,
         )
-        for event in follow_job(client, request, partial, threading.Event()):
-            if isinstance(event, Progressed):
-                bar.show(event.status.stage or "waiting", event.status.fraction)
-            elif isinstance(event, Finished):
-                bar.show("Blender scene", 1.0)
-        _write_scene(partial, Parameters.of(request, image.name))
-        _replace(options.out / image.stem, partial)
-    except (AddonError, OSError) as error:
+        with whole_or_nothing(target) as folder:
+            for event in follow_job(client, request, folder, threading.Event()):
+                if isinstance(event, Progressed):
+                    bar.show(event.status.stage or "waiting", event.status.fraction)
+            bar.show("Blender scene", 1.0)
+            _write_scene(folder, Parameters.of(request, image.name))
+    except AddonError as error:
         bar.close(f"failed: {error}")
         return False
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    bar.close(f"{options.out / image.stem} ({time.monotonic() - began:.0f} s)")
+    bar.close(f"{target} ({time.monotonic() - began:.0f} s)")
     return True
 
 
@@ -156,23 +140,6 @@ def _write_scene(folder: Path, parameters: Parameters) -> None:
         ReferenceCamera(camera["camera_to_world"], camera["focal"], tuple(camera["centre"])),
         folder / "preview.png",
     )
-
-
-def _replace(target: Path, source: Path) -> None:
-    """Move a finished folder to its place; what lay there before goes only once the new one is complete."""
-    # mkdtemp makes folders that others may not read.
-    source.chmod(0o777 & ~_umask())
-    old = source.with_name(source.name + ".old")
-    if target.exists():
-        os.replace(target, old)
-    os.replace(source, target)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 _handle = None

@@ -13,7 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,8 +49,11 @@ class Environment:
         stamp = self.folder / _STAMP
         return self.python.exists() and stamp.is_file() and stamp.read_text() == self._fingerprint()
 
-    def make(self, report: Report) -> None:
+    def make(self, report: Report, *, use_uv: bool = True) -> None:
         """Make the environment, or bring it up to date. What an interrupted run left is used again.
+
+        Args:
+            use_uv: use uv if it is there; it can also fetch a Python.
 
         Raises:
             SetupError: no suitable Python, an unwritable folder, or a package that cannot be installed.
@@ -58,25 +61,31 @@ class Environment:
         for file in self._files():
             if not file.is_file():
                 raise SetupError(f"{file} is missing: the Bozzetto folder is not complete.")
-        uv = shutil.which("uv")
+        uv = shutil.which("uv") if use_uv else None
         if not self.python.exists():
             report("making the Python environment", 0.0)
             self._create(uv)
-        install = _installer(uv, self.python)
-        if self.torch is not None:
-            report("installing torch", 0.02)
-            _install_first_possible(install, torch_choices(self.torch.read_text().strip()))
-        arguments = [argument for file in self.requirements for argument in ("-r", str(file))]
-        names = {n.lower() for file in self.requirements for n in _PINNED.findall(file.read_text())}
-        seen: set[str] = set()
-        for line in _output([*install, *arguments]):
-            if match := _INSTALLING.match(line):
-                seen.add(match[1].lower())
-                report(f"installing {match[1]}", 0.4 + 0.5 * min(1.0, len(seen & names) / max(1, len(names))))
-            elif line.startswith("Installing collected packages"):
-                report("unpacking the packages", 0.92)
+        pins = [argument for file in self.requirements for argument in ("-r", str(file))]
+        choices = [[]] if self.torch is None else torch_choices(self.torch.read_text().strip())
+        for last, choice in ((choice is choices[-1], choice) for choice in choices):
+            try:
+                self._install([*_installer(uv, self.python), *choice, *pins], report)
+                break
+            except SetupError:
+                if last:
+                    raise
         (self.folder / _STAMP).write_text(self._fingerprint())
         report("set up", 1.0)
+
+    def _install(self, command: list[str], report: Report) -> None:
+        wanted = {name.lower() for file in self._files() for name in _PINNED.findall(file.read_text())}
+        seen: set[str] = set()
+        for line in _output(command):
+            if match := _INSTALLING.match(line):
+                seen.add(match[1].lower())
+                report(f"installing {match[1]}", 0.05 + 0.75 * len(seen & wanted) / len(wanted))
+            elif line.startswith("Installing collected packages"):
+                report("unpacking the packages", 0.85)
 
     def _files(self) -> tuple[Path, ...]:
         return self.requirements if self.torch is None else (*self.requirements, self.torch)
@@ -145,18 +154,6 @@ def _installer(uv: str | None, python: Path) -> list[str]:
         return [uv, "pip", "install", "--python", str(python)]
     quiet = ("--no-input", "--disable-pip-version-check", "--progress-bar", "off")
     return [str(python), "-m", "pip", "install", *quiet]
-
-
-def _install_first_possible(install: list[str], choices: Sequence[list[str]]) -> None:
-    for index, choice in enumerate(choices):
-        try:
-            for _ in _output([*install, *choice]):
-                pass
-        except SetupError:
-            if index == len(choices) - 1:
-                raise
-        else:
-            return
 
 
 def _output(command: list[str]) -> Iterator[str]:

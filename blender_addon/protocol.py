@@ -1,4 +1,4 @@
-# generated
+# Generated from backend/protocol.py by `python3 build.py protocol`: change that file, not this one.
 """The contract between the add-on and the backend: standard library only, copied into the add-on by build.py.
 
 Every route but a minimal part of /health asks for `Authorization: Bearer TOKEN`. Bodies are JSON.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import bpy
@@ -16,6 +17,7 @@ _IMPORT_OPTIONS = {
     "import_scene_as_collection": False,
     "import_select_created_objects": True,
     "import_merge_material_slots": True,
+    "loglevel": logging.WARNING,
 }
 """Some exist only in later versions: those that the running Blender lacks are left out."""
 

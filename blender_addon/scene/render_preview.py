@@ -16,7 +16,7 @@ from mathutils import Matrix
 PANEL = 320
 """Side of one picture, pixels."""
 _BACKGROUND = 0.94
-_SAMPLES = 48
+_SAMPLES = 16
 _SIDES_DEGREES = (0.0, 90.0, 180.0, 270.0)
 _SENSOR = 36.0
 _FROM_GLTF = Matrix(((1, 0, 0, 0), (0, 0, -1, 0), (0, 1, 0, 0), (0, 0, 0, 1)))
@@ -67,7 +67,7 @@ def _studio(asset: bpy.types.Object, reference: ReferenceCamera) -> Iterator[bpy
         scene.world, scene.camera = world, camera
         if world.node_tree is None:
             world.use_nodes = True
-        world.node_tree.nodes["Background"].inputs["Color"].default_value = (0.75, 0.75, 0.75, 1)
+        world.node_tree.nodes["Background"].inputs["Color"].default_value = (0.6, 0.6, 0.6, 1)
         lamp.energy, lamp.angle = 1.5, math.radians(20)
         _aim(camera, asset, reference)
         # The sun hangs on the camera, up and to the left of it, so that every side is lit alike.
@@ -101,7 +101,9 @@ def _configure(scene: bpy.types.Scene) -> None:
     scene.cycles.device = "CPU"
     scene.cycles.samples = _SAMPLES
     scene.cycles.use_denoising = False
-    scene.cycles.max_bounces = 3
+    scene.cycles.use_adaptive_sampling = False
+    # Light that comes straight from sun and sky: a second for four pictures, and no noise to speak of.
+    scene.cycles.max_bounces = 0
     scene.render.use_persistent_data = True
     scene.render.film_transparent = True
     scene.render.resolution_x = scene.render.resolution_y = PANEL
