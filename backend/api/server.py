@@ -7,7 +7,9 @@ import ipaddress
 import logging
 import os
 import shutil
+import signal
 import socket
+import sys
 import tempfile
 import threading
 import time
@@ -43,6 +45,8 @@ def serve(settings: ServerSettings, token: str, runner: Runner, packs_folder: Pa
         PortInUseError: the port is taken.
         OutputError: the data folder cannot be written.
     """
+    # uvicorn catches SIGTERM to end its requests, then raises it again: it must not end the clearing up below.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
     listener = listen(settings.host, settings.port)
     with listener, _session_folder(settings.data_dir) as folder:
         store = FolderJobStore(folder, queue_limit=settings.queue_limit, keep_finished=settings.keep_finished)
@@ -79,13 +83,11 @@ def listen(host: str, port: int) -> socket.socket:
         PortInUseError: the port is taken.
     """
     address = _loopback_address(host)
+    if not 0 <= port <= 65535:
+        raise OptionError(f"port is {port}: it must be a whole number from 0 to 65535 (0: any free port).")
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
         return socket.create_server((address, port), family=family)
-    except OverflowError as error:
-        raise OptionError(
-            f"port is {port}: it must be a whole number from 0 to 65535 (0: any free port)."
-        ) from error
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise PortInUseError(
