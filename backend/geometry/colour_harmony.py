@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float32
 
-REACH = 0.08
+REACH = 0.12
 """Standard deviation of the Gaussian that carries a difference along, in sides of the object."""
 SAMPLES = 1500
 LIMIT = 0.3

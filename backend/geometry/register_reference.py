@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Bool, Float32, Int32
+from jaxtyping import Bool, Float, Float32, Int32
 from scipy.optimize import minimize
+from torch import Tensor
 
 from backend.errors import ForegroundError
 from backend.geometry.cameras import VIEW_FOV_DEGREES, Cameras, focal_from_fov, orbit_cameras
 from backend.geometry.ray_scene import RayScene
 from backend.geometry.render import cast_camera
 
-MASK_SIZE = 96
+MASK_SIZE = 64
 """Side of the silhouettes compared, pixels."""
-ELEVATION_SPREAD, AZIMUTH_SPREAD = 15.0, 5.0
-"""Degrees by which the estimated angles may be off; costs PRIOR_WEIGHT of overlap each."""
-PRIOR_WEIGHT = 0.02
-REFINEMENT_RENDERS = 100
+SUPERSAMPLING = 3
+"""Rays per pixel and axis: soft silhouettes make the overlap a smooth function."""
+ANGLE_SPREADS = np.array([15.0, 8.0, 3.0])
+"""Degrees of elevation, azimuth, roll by which the estimate may be off; each costs PRIOR_WEIGHT of overlap."""
+PRIOR_WEIGHT = 0.005
+FIRST_STEPS = np.array([6.0, 4.0, 1.5, 0.02, 0.01, 0.01])
+MOST_RENDERS = 120
 
-Parameters = Float32[np.ndarray, "5"]
-"""Elevation, azimuth (degrees), log of distance, centre x, centre y (NDC)."""
+Parameters = Float[np.ndarray, "6"]
+"""Elevation, azimuth, roll (degrees); then, relative to the camera that these angles and the two bounding
+boxes ask for, log of distance and centre x, y (NDC)."""
 
 
 def register_reference(
@@ -34,80 +39,45 @@ def register_reference(
 ) -> Cameras:
     """One camera, from which the mesh's silhouette overlaps the mask `alpha` best.
 
-    The object is centred at the origin. First the angles are searched, distance and centre following from
-    the two bounding boxes; then all five are refined together. Raises ForegroundError for an empty mask.
+    The object is centred at the origin; azimuth and roll start at zero. Raises ForegroundError for an
+    empty mask.
     """
-    target = cv2.resize(alpha, (MASK_SIZE, MASK_SIZE), interpolation=cv2.INTER_AREA) > 0.5
-    if not target.any():
-        raise ForegroundError("The foreground is empty: nothing to fit the reference camera to.")
+    if alpha.max() <= 0.5:
+        raise ForegroundError(
+            "The foreground is empty, so the reference camera cannot be found. "
+            "Use an image in which the object stands out clearly, or one with an alpha channel."
+        )
+    target = _shrunk(alpha)
     box = _mask_box(alpha > 0.5)
-    cost = _silhouette_cost(RayScene(vertices, faces), target, elevation_degrees)
+    scene, points = RayScene(vertices, faces), torch.from_numpy(vertices)
+    expected = np.array([elevation_degrees, 0.0, 0.0])
 
-    def fitted(elevation: float, azimuth: float) -> Parameters:
-        return _fit_to_box(vertices, box, elevation, azimuth)
+    def cost(parameters: Parameters) -> float:
+        buffer = cast_camera(scene, _camera(parameters, points, box), MASK_SIZE * SUPERSAMPLING)
+        silhouette = _shrunk(buffer.mask.astype(np.float32))
+        overlap = float(np.minimum(silhouette, target).sum() / np.maximum(silhouette, target).sum())
+        off = (parameters[:3] - expected) / ANGLE_SPREADS
+        return PRIOR_WEIGHT * float(off @ off) - overlap
 
-    best = _search_angles(fitted, cost, elevation_degrees)
-    steps = np.array([2.0, 2.0, 0.02, 0.02, 0.02])
-    simplex = np.concatenate([best[None], best + np.diag(steps)])
-    refined = minimize(
+    start = np.concatenate([expected, np.zeros(3)])
+    simplex = start + np.concatenate([np.zeros((1, 6)), np.diag(FIRST_STEPS)])
+    found = minimize(
         cost,
-        best,
+        start,
         method="Nelder-Mead",
-        options={"initial_simplex": simplex, "maxfev": REFINEMENT_RENDERS, "xatol": 1e-3, "fatol": 1e-4},
+        options={"initial_simplex": simplex, "maxfev": MOST_RENDERS, "xatol": 1e-3, "fatol": 1e-4},
     )
-    return _camera(refined.x)
+    return _camera(found.x, points, box)
+
+
+def _shrunk(mask: Float32[np.ndarray, "size size"]) -> Float32[np.ndarray, "small small"]:
+    return cv2.resize(mask, (MASK_SIZE, MASK_SIZE), interpolation=cv2.INTER_AREA)
 
 
 def mask_iou(a: Bool[np.ndarray, "*shape"], b: Bool[np.ndarray, "*shape"]) -> float:
     """Intersection over union; 1 for two empty masks."""
     union = int((a | b).sum())
     return int((a & b).sum()) / union if union else 1.0
-
-
-def _search_angles(
-    fitted: Callable[[float, float], Parameters], cost: Callable[[Parameters], float], elevation: float
-) -> Parameters:
-    """Pattern search from the estimate, its step halved from 8 degrees to 1."""
-    centre = (elevation, 0.0)
-    seen = {centre: cost(fitted(*centre))}
-    step = 8.0
-    while step >= 1:
-        around = [(centre[0] + de * step, centre[1] + da * step) for de in (-1, 0, 1) for da in (-1, 0, 1)]
-        for angles in around:
-            if angles not in seen and abs(angles[0]) < 89:
-                seen[angles] = cost(fitted(*angles))
-        best = min(seen, key=lambda angles: seen[angles])
-        if best == centre:
-            step /= 2
-        centre = best
-    return fitted(*centre)
-
-
-def _silhouette_cost(
-    scene: RayScene, target: Bool[np.ndarray, "size size"], elevation: float
-) -> Callable[[Parameters], float]:
-    def cost(parameters: Parameters) -> float:
-        overlap = mask_iou(cast_camera(scene, _camera(parameters), MASK_SIZE).mask, target)
-        off = ((parameters[0] - elevation) / ELEVATION_SPREAD) ** 2 + (parameters[1] / AZIMUTH_SPREAD) ** 2
-        return PRIOR_WEIGHT * off - overlap
-
-    return cost
-
-
-def _fit_to_box(
-    vertices: Float32[np.ndarray, "vertex 3"], box: Float32[np.ndarray, "2 2"], elevation: float, azimuth: float
-) -> Parameters:
-    """Distance and centre for which the projected box has the size and the middle of `box` (NDC)."""
-    points = torch.from_numpy(vertices)
-    distance = 1.5 * focal_from_fov(VIEW_FOV_DEGREES)
-    size = np.prod(box[1] - box[0])
-    for _ in range(6):
-        ndc = orbit_cameras([azimuth], [elevation], distance).project(points)[0][0].numpy()
-        lowest, highest = ndc.min(axis=0), ndc.max(axis=0)
-        # The camera stays outside the object, whose half diagonal is at most sqrt(3)/2.
-        distance = max(1.0, distance * float(np.sqrt(np.prod(highest - lowest) / size)))
-    middle = box.mean(axis=0) - (lowest + highest) / 2
-    return np.array([elevation, azimuth, np.log(distance), *middle])
 
 
 def _mask_box(mask: Bool[np.ndarray, "size size"]) -> Float32[np.ndarray, "2 2"]:
@@ -118,6 +88,26 @@ def _mask_box(mask: Bool[np.ndarray, "size size"]) -> Float32[np.ndarray, "2 2"]
     return (edges / size * 2 - 1).astype(np.float32)
 
 
-def _camera(parameters: Parameters) -> Cameras:
-    elevation, azimuth, log_distance, x, y = (float(p) for p in parameters)
-    return orbit_cameras([azimuth], [elevation], float(np.exp(log_distance)), centre=(x, y))
+def _camera(
+    parameters: Parameters, points: Float[Tensor, "vertex 3"], box: Float32[np.ndarray, "2 2"]
+) -> Cameras:
+    """Fitted to the box (NDC) at the given angles, then moved by the other parameters."""
+    elevation, azimuth, roll, log_distance, x, y = (float(p) for p in parameters)
+    distance, size = 1.5 * focal_from_fov(VIEW_FOV_DEGREES), np.prod(box[1] - box[0])
+    for _ in range(4):
+        centred = _rolled_camera(elevation, azimuth, roll, distance)
+        ndc = centred.project(points)[0][0].numpy()
+        lowest, highest = ndc.min(axis=0), ndc.max(axis=0)
+        # The camera stays outside the object, whose half diagonal is at most sqrt(3)/2.
+        distance = max(1.0, distance * math.sqrt(np.prod(highest - lowest) / size))
+    moved = _rolled_camera(elevation, azimuth, roll, max(1.0, distance * math.exp(log_distance)))
+    centre = box.mean(axis=0) - (lowest + highest) / 2 + np.array([x, y])
+    return Cameras(moved.camera_to_world, moved.focal, torch.from_numpy(centre.astype(np.float32))[None])
+
+
+def _rolled_camera(elevation: float, azimuth: float, roll: float, distance: float) -> Cameras:
+    camera = orbit_cameras([azimuth], [elevation], distance)
+    cosine, sine = math.cos(math.radians(roll)), math.sin(math.radians(roll))
+    turn = torch.eye(4)
+    turn[:2, :2] = torch.tensor([[cosine, -sine], [sine, cosine]])
+    return Cameras(camera.camera_to_world @ turn, camera.focal, camera.centre)

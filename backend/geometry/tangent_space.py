@@ -21,11 +21,14 @@ def to_tangent_space(
     `normals` and `tangents` are interpolated from the vertices and, as in MikkTSpace's shader, not
     normalised; the result inverts that shader's n = x t + y w (n x t) + z n.
     """
-    frame = np.stack(_axes(normals, tangents), axis=-1)
+    x, y, z = _axes(normals, tangents)
     outward = unit(normals)
     height = np.einsum("pi,pi->p", world, outward)
     lifted = unit(world + outward * np.maximum(0, LEAST_HEIGHT - height)[:, None])
-    return unit(np.linalg.solve(frame, lifted[..., None])[..., 0])
+    # Cramer's rule; the common factor, the frame's determinant, falls away on normalising.
+    components = [np.einsum("pi,pi->p", lifted, np.cross(a, b)) for a, b in ((y, z), (z, x), (x, y))]
+    handedness = np.sign(tangents[:, 3:])
+    return unit(np.stack(components, axis=1) * handedness)
 
 
 def to_world_space(

@@ -2,8 +2,8 @@
 
 Base colour is painted in layers, each trusted where it sees the surface well and feathered elsewhere: the
 field's albedo everywhere, over it the six views, over them the reference image at its own resolution. What
-is generated is first shifted by a low-frequency offset to agree with the reference, so that no seam shows
-where the reference ends. The field knows every point, so no texel is left to guess.
+lies below is first shifted by a low-frequency offset to agree with the layer above, so that no seam shows
+where that layer ends. The field knows every point, so no texel is left to guess.
 """
 
 from __future__ import annotations
@@ -63,12 +63,14 @@ def bake_textures(
     camera = register_reference(mesh.vertices, mesh.faces, alpha, views.elevation_degrees)
     progress.advance("textures", 0.75)
     scene, unit_normals = RayScene(mesh.vertices, mesh.faces), unit(texel_normals)
-    generated = _blend_views(
-        field_maps.albedo.reshape(-1, 3)[texels.index], views, mesh, scene, points, unit_normals
+    layers = (
+        _blend_views(views, mesh, scene, points, unit_normals),
+        project_image(foreground.image, camera, scene, points, unit_normals, REFERENCE_FEATHER),
     )
     progress.advance("textures", 0.9)
-    reference = project_image(foreground.image, camera, scene, points, unit_normals, REFERENCE_FEATHER)
-    colour = _lay_over(generated, reference, points, mesh, texels)
+    colour = field_maps.albedo.reshape(-1, 3)[texels.index]
+    for layer in layers:
+        colour = _lay_over(colour, layer, points, mesh, texels)
     progress.advance("textures", 1.0)
     return TexturedMesh(
         vertices=vertices,
@@ -129,24 +131,23 @@ def _sample_field(mesh: Mesh, field: Field, atlas: UvMesh, size: int, progress: 
 
 
 def _blend_views(
-    albedo: Float32[np.ndarray, "texel 3"],
     views: Views,
     mesh: Mesh,
     scene: RayScene,
     points: Float32[np.ndarray, "texel 3"],
     normals: Float32[np.ndarray, "texel 3"],
-) -> Float32[np.ndarray, "texel 3"]:
-    """The field's albedo and over it what the six views see."""
+) -> Projection:
+    """What the six views see, those that see a point best deciding."""
     cameras = _in_mesh_frame(views.cameras.to("cpu"), mesh)
     images = views.rgba.detach().float().cpu().permute(0, 2, 3, 1).contiguous().numpy()
-    total = albedo * FIELD_WEIGHT
-    weights = np.full(len(points), FIELD_WEIGHT, np.float32)
+    total = np.zeros((len(points), 3), np.float32)
+    weights = np.zeros(len(points), np.float32)
     for index, image in enumerate(images):
         seen = project_image(image, cameras[[index]], scene, points, normals, VIEW_FEATHER)
         weight = seen.weight**VIEW_SHARPNESS
         total += seen.colour * weight[:, None]
         weights += weight
-    return total / weights[:, None]
+    return Projection(total / np.maximum(weights, 1e-9)[:, None], weights / (weights + FIELD_WEIGHT))
 
 
 def _in_mesh_frame(cameras: Cameras, mesh: Mesh) -> Cameras:
@@ -157,20 +158,19 @@ def _in_mesh_frame(cameras: Cameras, mesh: Mesh) -> Cameras:
 
 
 def _lay_over(
-    generated: Float32[np.ndarray, "texel 3"],
-    reference: Projection,
+    below: Float32[np.ndarray, "texel 3"],
+    layer: Projection,
     points: Float32[np.ndarray, "texel 3"],
     mesh: Mesh,
     texels: Texels,
 ) -> Float32[np.ndarray, "texel 3"]:
-    """The reference over the generated colours, these first shifted to agree with it."""
-    seen = np.flatnonzero(reference.weight > 0.5)
+    """The layer over what lies below, this first shifted to agree with the layer."""
+    seen = np.flatnonzero(layer.weight > 0.5)
     offset = low_frequency_offset(
-        mesh.vertices, points[seen], reference.colour[seen] - generated[seen], reference.weight[seen]
+        mesh.vertices, points[seen], layer.colour[seen] - below[seen], layer.weight[seen]
     )
-    shifted = generated + texels.hits.interpolate(mesh.faces, offset)
-    weight = reference.weight[:, None]
-    return reference.colour * weight + shifted * (1 - weight)
+    shifted = below + texels.hits.interpolate(mesh.faces, offset)
+    return shifted + (layer.colour - shifted) * layer.weight[:, None]
 
 
 def _to_bytes(values: Float32[np.ndarray, "*shape"]) -> np.ndarray:
