@@ -45,10 +45,10 @@ def serve(settings: ServerSettings, token: str, runner: Runner, packs_folder: Pa
         PortInUseError: the port is taken.
         OutputError: the data folder cannot be written.
     """
-    # uvicorn catches SIGTERM to end its requests, then raises it again: it must not end the clearing up below.
+    # uvicorn ends its requests on SIGTERM, then raises it again: that must not cut short the clearing up below.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
     listener = listen(settings.host, settings.port)
-    with listener, _session_folder(settings.data_dir) as folder:
+    with listener, session_folder(settings.data_dir) as folder:
         store = FolderJobStore(folder, queue_limit=settings.queue_limit, keep_finished=settings.keep_finished)
         supervisor = Supervisor(
             store,
@@ -123,7 +123,7 @@ def _loopback_address(host: str) -> str:
 
 
 @contextmanager
-def _session_folder(data_dir: Path | None) -> Iterator[Path]:
+def session_folder(data_dir: Path | None) -> Iterator[Path]:
     """A folder for this server's jobs, which goes with it; what killed servers left there is removed."""
     try:
         if data_dir is not None:

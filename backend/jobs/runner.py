@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
-
-import numpy as np
-from jaxtyping import UInt8
+from typing import TYPE_CHECKING, Protocol
 
 from backend.protocol import JobRequest
+
+if TYPE_CHECKING:  # the server process has no use for numpy
+    import numpy as np
+    from jaxtyping import UInt8
 
 
 class JobProgress(Protocol):

@@ -12,9 +12,8 @@ from collections.abc import Callable
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-from jaxtyping import UInt8
 from PIL import Image
 
 from backend.errors import BozzettoError, Cancelled, PackError
@@ -32,6 +31,10 @@ from backend.jobs.messages import (
 )
 from backend.jobs.runner import Runner
 from backend.protocol import JobRequest
+
+if TYPE_CHECKING:  # the server process, which imports this file to spawn it, has no use for numpy
+    import numpy as np
+    from jaxtyping import UInt8
 
 logger = logging.getLogger(__name__)
 

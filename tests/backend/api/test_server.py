@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ import httpx
 import psutil
 import pytest
 
-from backend.api.server import listen
+from backend.api.server import listen, session_folder
 from backend.errors import OptionError, OutputError, PortInUseError
 from backend.protocol import READY_PREFIX, SUCCEEDED, TOKEN_VARIABLE
 
@@ -29,6 +29,7 @@ PATIENCE_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class Server:
+    folder: Path
     process: psutil.Popen
     http: httpx.Client
     first_line: str
@@ -52,22 +53,18 @@ class Server:
         return self.process.children(recursive=True)
 
 
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., Server]]:
-    """Start servers that end with the test."""
-    token = secrets.token_hex(16)
-    (tmp_path / "token").touch(mode=0o600)
-    (tmp_path / "token").write_text(token)
-    with ExitStack() as stack:
-
-        def starter(*flags: str) -> Server:
-            return stack.enter_context(_server(tmp_path, token, *flags))
-
-        yield starter
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server for the tests that leave it alive."""
+    with running_server(tmp_path_factory.mktemp("server")) as server:
+        yield server
 
 
 @contextmanager
-def _server(folder: Path, token: str, *flags: str) -> Iterator[Server]:
+def running_server(folder: Path, *flags: str) -> Iterator[Server]:
+    token = secrets.token_hex(16)
+    (folder / "token").touch(mode=0o600)
+    (folder / "token").write_text(token)
     command = [sys.executable, "-m", "tests.backend.api.scripted_server", str(folder)]
     command += ["--token-file", str(folder / "token"), "--data-dir", str(folder / "data"), *flags]
     with (folder / "log").open("a") as log:
@@ -77,7 +74,7 @@ def _server(folder: Path, token: str, *flags: str) -> Iterator[Server]:
         assert line.startswith(READY_PREFIX), (folder / "log").read_text()
         base = f"http://127.0.0.1:{int(line[len(READY_PREFIX) :])}"
         with httpx.Client(base_url=base, headers={"Authorization": f"Bearer {token}"}, timeout=20) as http:
-            yield Server(process, http, line)
+            yield Server(folder, process, http, line)
     finally:
         if process.is_running():
             process.kill()
@@ -90,72 +87,33 @@ def gone(processes: list[psutil.Process], seconds: float) -> bool:
     return not alive
 
 
-def test_one_line_on_stdout_then_jobs_over_loopback(start: Callable[..., Server], tmp_path: Path) -> None:
-    server = start()
-    assert server.first_line == f"{READY_PREFIX}{server.http.base_url.port}\n"
-    end = server.wait(server.submit(b"succeed"), lambda status: status["state"] == SUCCEEDED)
-    asset = server.http.get(f"/jobs/{end['id']}/artifacts/asset.glb")
-    assert asset.content == b"asset.glb of asset, seed 0"
-    listening = {c.laddr.ip for c in server.process.net_connections() if c.status == psutil.CONN_LISTEN}
-    assert listening == {"127.0.0.1"}
-    _end(server, signal.SIGTERM)
-    assert server.process.stdout.read() == ""
-    assert list((tmp_path / "data").iterdir()) == []
-
-
-def _end(server: Server, kind: signal.Signals) -> None:
+def end(server: Server, kind: signal.Signals) -> None:
     children = server.children()
     server.process.send_signal(kind)
     assert gone([server.process, *children], 5.0)
 
 
-def test_the_token_shows_in_no_command_line_environment_or_log(
-    start: Callable[..., Server], tmp_path: Path
-) -> None:
-    server = start()
-    token = (tmp_path / "token").read_text()
+def test_one_line_on_stdout_then_jobs_over_loopback(server: Server) -> None:
+    assert server.first_line == f"{READY_PREFIX}{server.http.base_url.port}\n"
+    status = server.wait(server.submit(b"succeed"), lambda status: status["state"] == SUCCEEDED)
+    asset = server.http.get(f"/jobs/{status['id']}/artifacts/asset.glb")
+    assert asset.content == b"asset.glb of asset, seed 0"
+    listening = {c.laddr.ip for c in server.process.net_connections() if c.status == psutil.CONN_LISTEN}
+    assert listening == {"127.0.0.1"}
+
+
+def test_the_token_shows_in_no_command_line_environment_or_file(server: Server) -> None:
+    token = (server.folder / "token").read_text()
     server.http.get("/health")
     server.wait(server.submit(b"bug"), lambda status: status["state"] == "failed")
     for process in [server.process, *server.children()]:
         assert token not in " ".join(process.cmdline())
         assert token not in process.environ().values()
-    for file in [tmp_path / "log", *(tmp_path / "data").rglob("*")]:
+    for file in [server.folder / "log", *(server.folder / "data").rglob("*")]:
         assert not file.is_file() or token.encode() not in file.read_bytes()
 
 
-def test_sigterm_in_mid_job_ends_everything(start: Callable[..., Server]) -> None:
-    server = start()
-    server.wait(server.submit(b"deaf"), lambda status: status["stage"] == "mesh")
-    _end(server, signal.SIGTERM)
-
-
-def test_a_killed_server_leaves_no_worker(start: Callable[..., Server], tmp_path: Path) -> None:
-    server = start()
-    server.wait(server.submit(b"deaf"), lambda status: status["stage"] == "mesh")
-    assert server.children()
-    _end(server, signal.SIGKILL)
-    assert len(list((tmp_path / "data").iterdir())) == 1
-    start()  # sweeps what the killed one left
-    assert len(list((tmp_path / "data").iterdir())) == 1
-
-
-def test_the_server_ends_with_its_parent(start: Callable[..., Server]) -> None:
-    parent = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    try:
-        server = start("--parent-pid", str(parent.pid))
-        server.wait(server.submit(b"deaf"), lambda status: status["stage"] == "mesh")
-        children = server.children()
-        assert server.process.is_running()
-    finally:
-        parent.kill()
-        parent.stdin.close()
-    # Not reaped yet: a zombie parent counts as gone.
-    assert gone([server.process, *children], 5.0)
-    parent.wait()
-
-
-def test_a_worker_killed_over_http_in_mid_job_is_replaced(start: Callable[..., Server]) -> None:
-    server = start()
+def test_a_worker_killed_in_mid_job_is_replaced(server: Server) -> None:
     job_id = server.submit(b"steps")
     server.wait(job_id, lambda status: status["stage"] == "views")
     workers = [child for child in server.children() if "spawn_main" in " ".join(child.cmdline())]
@@ -167,6 +125,38 @@ def test_a_worker_killed_over_http_in_mid_job_is_replaced(start: Callable[..., S
     server.http.post(f"/jobs/{job_id}/cancel")
     server.wait(job_id, lambda status: status["state"] == "cancelled")
     server.wait(server.submit(b"succeed"), lambda status: status["state"] == SUCCEEDED)
+
+
+def test_sigterm_in_mid_job_ends_everything(tmp_path: Path) -> None:
+    with running_server(tmp_path) as server:
+        server.wait(server.submit(b"deaf"), lambda status: status["stage"] == "mesh")
+        end(server, signal.SIGTERM)
+        assert server.process.stdout.read() == ""
+    assert list((tmp_path / "data").iterdir()) == []
+
+
+def test_a_killed_server_leaves_no_worker(tmp_path: Path) -> None:
+    with running_server(tmp_path) as server:
+        server.wait(server.submit(b"deaf"), lambda status: status["stage"] == "mesh")
+        assert server.children()
+        end(server, signal.SIGKILL)
+    assert [path.name.split("-")[1] for path in (tmp_path / "data").iterdir()] == [str(server.process.pid)]
+    with session_folder(tmp_path / "data") as folder:  # the next server sweeps what the killed one left
+        assert list((tmp_path / "data").iterdir()) == [folder]
+
+
+def test_the_server_ends_with_its_parent(tmp_path: Path) -> None:
+    parent = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        with running_server(tmp_path, "--parent-pid", str(parent.pid)) as server:
+            server.wait(server.submit(b"deaf"), lambda status: status["stage"] == "mesh")
+            processes = [server.process, *server.children()]
+            parent.kill()  # not reaped yet: a zombie parent counts as gone
+            assert gone(processes, 5.0)
+    finally:
+        parent.kill()
+        parent.wait()
+        parent.stdin.close()
 
 
 def run_backend(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
