@@ -1,8 +1,8 @@
 """FlexiCubes: a mesh from signed distances on a grid whose every cell bends the surface with learnt weights.
 
 Source: Shen et al., "Flexible Isosurface Extraction for Gradient-Based Mesh Optimization", SIGGRAPH 2023
-(arXiv 2308.05371): dual marching cubes (section 3.2) with flexible dual vertices (section 4.2, equations
-5 and 6) and flexible quad splitting (section 4.3). Only cells that the surface crosses are needed.
+(arXiv 2308.05371), section 4: dual marching cubes with flexible dual vertices and flexible quad splitting.
+Only cells that the surface crosses are needed.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def _dual_vertices(
     dual: Int[Tensor, " crossing"],
     count: int,
 ) -> Float[Tensor, "vertex 3"]:
-    """Equations 5 and 6: the weighted mean of the patch's crossing points."""
+    """The weighted mean of each patch's crossing points, themselves moved by the corners' weights."""
     a, b = torch.tensor(EDGES, device=cell.device)[edge].unbind(-1)
     distance_a = cells.sdf[cell, a] * weights.corner[cell, a]
     distance_b = cells.sdf[cell, b] * weights.corner[cell, b]

@@ -9,19 +9,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import torch
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
 from backend.models.layers.mlp import mlp
+from backend.models.layers.pixels import normalise
+from backend.models.layers.radiance import RadianceDecoder, activate_rgb
 from backend.models.layers.triplane import LRM_AXES, sample_triplane
 from backend.models.layers.triplane_transformer import TriplaneTransformer, TriplaneTransformerConfig
 from backend.models.layers.vision_transformer import VisionTransformer, VisionTransformerConfig
-
-IMAGE_MEAN = (0.485, 0.456, 0.406)
-IMAGE_STD = (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True)
@@ -80,21 +78,6 @@ class MeshDecoder(nn.Module):
         return self.weight(rearrange(corners, "n k c -> n (k c)")) * 0.1
 
 
-class RadianceDecoder(nn.Module):
-    """One head over triplane features: density and colour."""
-
-    def __init__(self, features: int, hidden: int) -> None:
-        super().__init__()
-        self.radiance = mlp(features, hidden, 4, 4, nn.ReLU)
-
-    def forward(
-        self, features: Float[Tensor, "*point feature"]
-    ) -> tuple[Float[Tensor, "*point 1"], Float[Tensor, "*point 3"]]:
-        """Volume density (softplus) and sRGB colour."""
-        density, rgb = self.radiance(features).split([1, 3], dim=-1)
-        return activate_density(density), activate_rgb(rgb)
-
-
 class _TriplaneReconstructor(nn.Module):
     """What the mesh and the radiance variant share: views to planes."""
 
@@ -149,29 +132,8 @@ class InstantNeRF(_TriplaneReconstructor):
         super().__init__(config)
         self.decoder = RadianceDecoder(self.feature_width, config.hidden)
 
-    def radiance(
-        self, planes: Float[Tensor, "3 channel size size"], points: Float[Tensor, "point 3"]
-    ) -> tuple[Float[Tensor, "point 1"], Float[Tensor, "point 3"]]:
-        return self.decoder(sample_triplane(planes[None], points[None], LRM_AXES)[0])
-
-
-def normalise(images: Float[Tensor, "image 3 height width"]) -> Float[Tensor, "image 3 height width"]:
-    """sRGB in [0, 1] by ImageNet's mean and deviation."""
-    mean, std = (images.new_tensor(values)[:, None, None] for values in (IMAGE_MEAN, IMAGE_STD))
-    return (images - mean) / std
-
 
 def resize_views(images: Float[Tensor, "view 3 _ _"], size: int) -> Float[Tensor, "view 3 size size"]:
     """Bicubic with antialiasing, clamped to [0, 1]: what the model was trained on."""
     resized = functional.interpolate(images, size=(size, size), mode="bicubic", antialias=True)
     return resized.clamp(0, 1)
-
-
-def activate_rgb(raw: Tensor) -> Tensor:
-    """EG3D's widened sigmoid."""
-    return torch.sigmoid(raw) * 1.002 - 0.001
-
-
-def activate_density(raw: Tensor) -> Tensor:
-    """EG3D's shifted softplus."""
-    return functional.softplus(raw - 1)

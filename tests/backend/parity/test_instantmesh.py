@@ -10,6 +10,7 @@ import torch
 from goldens import Golden, assert_same_mesh
 
 from backend.errors import EmptySurfaceError
+from backend.models.layers.pixels import normalise
 from backend.models.layers.triplane import LRM_AXES, sample_triplane
 from backend.models.layers.triplane_transformer import TriplaneTransformerConfig
 from backend.models.layers.vision_transformer import VisionTransformerConfig
@@ -17,7 +18,6 @@ from backend.models.reconstructor.instantmesh import (
     InstantMesh,
     InstantMeshConfig,
     InstantNeRF,
-    normalise,
 )
 from backend.models.reconstructor.instantmesh_surface import extract_mesh, mesh_of_grid, sdf_grid
 from backend.packs.public_names import INSTANTMESH_NAMES
@@ -139,6 +139,7 @@ def test_radiance_field(golden: Callable[..., Golden]) -> None:
     load_strictly(model, nerf.folder / "nerf_state.safetensors", INSTANTMESH_NAMES)
     planes = model.eval().planes(nerf.input("images"), nerf.input("cameras"))
     nerf.check("planes", planes)
-    density, rgb = model.radiance(planes[0], nerf.input("query_points")[0])
+    density, rgb = model.decoder(planes[0], nerf.input("query_points")[0])
     nerf.check("sigma_activated", density[None])
     nerf.check("rgb", rgb[None])
+    nerf.check("grid20_sigma", model.decoder.density_grid(planes[0], 20)[None, ..., None])

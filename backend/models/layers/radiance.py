@@ -1,0 +1,45 @@
+"""A radiance field's decoder over triplane features, with EG3D's activations (arXiv 2112.07945)."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from backend.models.layers.mlp import mlp
+from backend.models.layers.triplane import LRM_AXES, decode_lattice, sample_triplane
+
+
+class RadianceDecoder(nn.Module):
+    """One head over triplane features: density and colour."""
+
+    def __init__(self, features: int, hidden: int) -> None:
+        super().__init__()
+        self.radiance = mlp(features, hidden, 4, 4, nn.ReLU)
+
+    def forward(
+        self, planes: Float[Tensor, "3 channel size size"], points: Float[Tensor, "point 3"]
+    ) -> tuple[Float[Tensor, "point 1"], Float[Tensor, "point 3"]]:
+        """Volume density and sRGB colour at points in the model frame."""
+        features = sample_triplane(planes[None], points[None], LRM_AXES)[0]
+        density, rgb = self.radiance(features).split([1, 3], dim=-1)
+        return activate_density(density), activate_rgb(rgb)
+
+    def density_grid(
+        self, planes: Float[Tensor, "3 channel size size"], resolution: int
+    ) -> Float[Tensor, "resolution resolution resolution"]:
+        """Density at the vertices of a grid over [-1, 1]^3, indexed [x, y, z]."""
+        ticks = torch.linspace(-1, 1, resolution, device=planes.device)
+        slabs = decode_lattice(planes, self.radiance, ticks, LRM_AXES)
+        return torch.stack([activate_density(slab[..., 0]) for slab in slabs])
+
+
+def activate_rgb(raw: Tensor) -> Tensor:
+    """A sigmoid widened to [-0.001, 1.001], so that it reaches black and white."""
+    return torch.sigmoid(raw) * 1.002 - 0.001
+
+
+def activate_density(raw: Tensor) -> Tensor:
+    """A softplus shifted so that a fresh network is nearly transparent."""
+    return functional.softplus(raw - 1)
