@@ -37,9 +37,7 @@ def corrupt_views(
     normals: Float[Tensor, "batch 6 3 h w"],
     depth: Float[Tensor, "batch 6 h w"],
     generator: torch.Generator,
-) -> tuple[
-    Float[Tensor, "batch 6 4 h w"], Float[Tensor, "batch 6 3 h w"], Float[Tensor, "batch 6 h w"]
-]:
+) -> tuple[Float[Tensor, "batch 6 4 h w"], Float[Tensor, "batch 6 3 h w"], Float[Tensor, "batch 6 h w"]]:
     """Make true views about as wrong as generated ones: half of the samples stay as they are.
 
     Each view is shifted by up to two pixels (LGM jitters its cameras likewise), normals and depth get smooth
@@ -50,11 +48,17 @@ def corrupt_views(
 
     def smooth_noise(channels: int) -> Tensor:
         coarse = torch.randn(batch * views, channels, 8, 8, generator=generator).to(device)
-        fine = torch.nn.functional.interpolate(coarse, size=(size, size), mode="bilinear", align_corners=False)
+        fine = torch.nn.functional.interpolate(
+            coarse, size=(size, size), mode="bilinear", align_corners=False
+        )
         return fine.reshape(batch, views, channels, size, size)
 
     active = (torch.rand(batch, generator=generator) < 0.5).float().to(device)[:, None, None, None, None]
-    shift = (torch.rand(batch, views, 2, generator=generator).to(device) * 2 - 1) * (4 / size) * active[:, :, :, 0, 0]
+    shift = (
+        (torch.rand(batch, views, 2, generator=generator).to(device) * 2 - 1)
+        * (4 / size)
+        * active[:, :, :, 0, 0]
+    )
     steps = (torch.arange(size, device=device) + 0.5) / size * 2 - 1
     y, x = torch.meshgrid(steps, steps, indexing="ij")
     grid = torch.stack([x, y], dim=-1) + shift[:, :, None, None, :]

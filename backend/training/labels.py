@@ -1,7 +1,7 @@
 """Signed distances of real-world triangle soups, and the points at which a reconstructor is supervised.
 
-Game assets are rarely watertight: parts interpenetrate, floors are missing, leaves are single sheets. The sign
-is that of the generalised winding number (Jacobson et al. 2013; fast form of Barill et al. 2018, libigl), and
+Game assets are rarely watertight: parts interpenetrate, floors are missing, leaves are single sheets. The
+sign is that of the generalised winding number (Jacobson et al. 2013; fast form of Barill et al. 2018, libigl), and
 whatever is thinner than the shell counts as solid, so that single sheets get a body.
 """
 
@@ -44,7 +44,7 @@ def signed_distance(
 
 
 def supervise(model: Model, points: int, surface: int, rng: np.random.Generator) -> Supervision:
-    """Half of the points within sigma 0.015 of the surface, a quarter in a shell of 0.05, a quarter uniform."""
+    """Half of the points within sigma 0.015 of the surface, a quarter within 0.05, a quarter uniform."""
     on_surface = model.sample_surface(points * 3 // 4, rng).points
     sigma = np.where(np.arange(len(on_surface)) % 3 < 2, 0.015, 0.05)[:, None]
     near = on_surface + rng.normal(0, 1, on_surface.shape) * sigma

@@ -12,14 +12,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from backend.training.dataset import Example, RenderedDataset
+from backend.training.dataset import Example
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,17 @@ class TrainOptions:
     seed: int = 0
     checkpoint_minutes: float = 4.0
     validate_every: int = 250
+
+
+ModuleT = TypeVar("ModuleT", bound=nn.Module)
+
+
+class ExampleSource(Protocol):
+    """A collection of training samples."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Example: ...
 
 
 class Task(Protocol):
@@ -80,6 +91,11 @@ class Batch:
         )
 
 
+def channels_last(module: ModuleT) -> ModuleT:
+    """Weights in the memory order that the CPU's and the GPU's convolutions are fastest in."""
+    return module.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
 def learning_rate_factor(step: int, options: TrainOptions) -> float:
     """Linear warm-up, constant, linear cool-down to zero."""
     cooldown = max(1.0, options.cooldown * options.steps)
@@ -88,7 +104,7 @@ def learning_rate_factor(step: int, options: TrainOptions) -> float:
 
 def train(
     task: Task,
-    data: Callable[[bool], RenderedDataset],
+    data: Callable[[bool], ExampleSource],
     folder: Path,
     options: TrainOptions,
     device: torch.device,

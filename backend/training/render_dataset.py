@@ -92,9 +92,7 @@ def render_sample(model: Model, renderer: Renderer, rng: np.random.Generator) ->
         references["elevation"].append(np.float32(elevation))
     labels = supervise(model, POINTS, SURFACE_POINTS, rng)
     surface = labels.surface
-    material = np.concatenate(
-        [surface.albedo, surface.roughness[:, None], surface.metallic[:, None]], axis=1
-    )
+    material = np.concatenate([surface.albedo, surface.roughness[:, None], surface.metallic[:, None]], axis=1)
     return {
         "view_rgba": _bytes(np.concatenate([views.rgb, views.alpha[..., None]], axis=-1)),
         "view_normal": (views.normal * 127).round().astype(np.int8),

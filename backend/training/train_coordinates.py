@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from backend.geometry.point_cloud import elevation_from_coordinates
 from backend.models.multiview.coordinate_net import CoordinateNet
 from backend.training.augmentation import recolour
-from backend.training.loop import Batch
+from backend.training.loop import Batch, channels_last
 
 
 class CoordinateTask:
@@ -20,7 +20,7 @@ class CoordinateTask:
     name = "coordinates"
 
     def __init__(self, net: CoordinateNet, precision: torch.dtype) -> None:
-        self.module: nn.Module = net.to(memory_format=torch.channels_last)
+        self.module: nn.Module = channels_last(net)
         self._precision = precision
 
     def _errors(

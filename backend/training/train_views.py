@@ -25,7 +25,7 @@ from backend.models.multiview.nano_denoiser import (
     encode_normals,
 )
 from backend.training.augmentation import recolour
-from backend.training.loop import Batch
+from backend.training.loop import Batch, channels_last
 
 _NORMAL_SHARE = 0.3
 _DROP_SHARE = 0.1
@@ -40,9 +40,9 @@ class ViewTask:
         self, net: NanoDenoiser, coordinates: CoordinateNet, scheduler: DDIMScheduler, precision: torch.dtype
     ) -> None:
         self.name = "views"
-        self.module: nn.Module = net.to(memory_format=torch.channels_last)
+        self.module: nn.Module = channels_last(net)
         self._net = net
-        self._coordinates = coordinates.eval().to(memory_format=torch.channels_last)
+        self._coordinates = channels_last(coordinates.eval())
         self._noising = _Noising(scheduler)
         self._precision = precision
 
@@ -50,7 +50,9 @@ class ViewTask:
         size = len(batch.elevation)
         domain = (torch.rand(size, generator=generator) < _NORMAL_SHARE).long()
         keep = (torch.rand(size, generator=generator) > _DROP_SHARE).float()
-        error, weight = self._errors(batch, domain, keep, self._noising.draw_steps(size, generator), generator)
+        error, weight = self._errors(
+            batch, domain, keep, self._noising.draw_steps(size, generator), generator
+        )
         colour, normal = error[domain == COLOUR], error[domain == NORMAL]
         figures = {"colour": colour.mean().item()} if len(colour) else {}
         figures |= {"normal": normal.mean().item()} if len(normal) else {}
@@ -100,9 +102,9 @@ class NormalTask:
         precision: torch.dtype,
     ) -> None:
         self.name = "normals"
-        self.module: nn.Module = control.to(memory_format=torch.channels_last)
+        self.module: nn.Module = channels_last(control)
         self._control = control
-        self._net = net.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+        self._net = channels_last(net.eval().requires_grad_(False))
         self._coordinates = coordinates.eval()
         self._noising = _Noising(scheduler)
         self._precision = precision
@@ -142,9 +144,7 @@ class NormalTask:
                 condition = self._net.condition(
                     reference, draft.front, draft.rgba, draft.positions, draft.elevation, domain
                 )
-            residuals = self._control(
-                self._net.input_grid(noisy, condition), steps, condition.tokens, rgba
-            )
+            residuals = self._control(self._net.input_grid(noisy, condition), steps, condition.tokens, rgba)
             predicted = self._net(noisy, steps, condition, domain, residuals).float()
         error = (predicted - clean).square().mean(dim=(1, 2, 3, 4))
         cosine = torch.cosine_similarity(predicted[:, :, :3], batch.view_normal, dim=2)

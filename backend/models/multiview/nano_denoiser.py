@@ -4,8 +4,8 @@ Six views lie in one 3 x 2 image, so that the UNet's self-attention spans them (
 and the clean reference enters through reference attention. Three things differ from the public model, all
 because it must learn from a few thousand assets on a CPU: pixels folded 2 x 2 into channels stand in for the
 autoencoder; a splatted draft of the object (geometry/point_cloud.py) is concatenated to the noisy input; and
-a class label says whether colours or normals are denoised (the domain switcher of Wonder3D, arXiv 2310.15008),
-so that the frozen base of the normal ControlNet already knows what normals look like.
+a class label says whether colours or normals are denoised (the domain switcher of Wonder3D, arXiv
+2310.15008), so that the frozen base of the normal ControlNet already knows what normals look like.
 """
 
 from __future__ import annotations
@@ -158,10 +158,13 @@ class NanoDenoiser(nn.Module):
         features = self.unet.reference_features(written, clean, tokens, domain)
         size = self.config.view_size
         directions = self.cameras.to(reference.device).rays(size)[1]
-        tiled_rays = repeat(tile(rearrange(directions, "v h w c -> 1 v c h w")), "1 c h w -> b c h w", b=batch)
+        tiled_rays = repeat(
+            tile(rearrange(directions, "v h w c -> 1 v c h w")), "1 c h w -> b c h w", b=batch
+        )
         draft = torch.cat(
             [
-                tile(encode_colour(draft_rgba)) * torch.cat([mask.expand(-1, 3, -1, -1), torch.ones_like(mask)], 1),
+                tile(encode_colour(draft_rgba))
+                * torch.cat([mask.expand(-1, 3, -1, -1), torch.ones_like(mask)], 1),
                 tile(draft_positions) * _POSITION_SCALE,
                 tiled_rays,
             ],

@@ -240,7 +240,7 @@ class NanoVoxelReconstructor(nn.Module):
         return rearrange(statistics, "b (x y z) c -> b c x y z", x=side, y=side)
 
     def _look_up(self, views: ViewMaps, points: Float[Tensor, "batch point 3"]) -> _Lookup:
-        batch, count = points.shape[:2]
+        batch = points.shape[0]
         cameras = self.cameras.to(points.device)
         ndc, depth = cameras.project(points.reshape(-1, 3))
         ndc = rearrange(ndc, "v (b n) c -> (b v) 1 n c", b=batch) * ndc.new_tensor([1.0, -1.0])

@@ -1,0 +1,89 @@
+"""What the pipeline asks of a pack's models. A new pack is a new class behind one of these."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from jaxtyping import Float
+from torch import Tensor
+
+from backend.geometry.cameras import Cameras
+
+OnStep = Callable[[int, int, Tensor], None]
+"""Called after each denoising step with (steps done, steps in all, current images); may raise to cancel."""
+
+
+@dataclass(frozen=True)
+class GeneratedViews:
+    """What a multi-view model makes of a reference image."""
+
+    rgba: Float[Tensor, "view 4 size size"]
+    """sRGB, straight alpha, in [0, 1]."""
+    elevation_degrees: float
+    """Estimated for the reference view."""
+
+
+@dataclass(frozen=True)
+class PointValues:
+    """A field's values at points of the model frame (see pipeline.stage_data.FieldSamples)."""
+
+    sdf: Float[Tensor, " point"]
+    albedo: Float[Tensor, "point 3"]
+    roughness: Float[Tensor, " point"]
+    metallic: Float[Tensor, " point"]
+
+
+class MultiviewModel(Protocol):
+    """One image to six views."""
+
+    reference_size: int
+    """Side of the square reference image that it reads."""
+    default_steps: int
+    default_guidance: float
+
+    @property
+    def cameras(self) -> Cameras:
+        """Of the six views, in the model frame."""
+
+    def generate(
+        self, reference: Float[Tensor, "4 h w"], *, steps: int, guidance: float, seed: int, on_step: OnStep
+    ) -> GeneratedViews: ...
+
+
+class NormalModel(Protocol):
+    """Six RGB views to world-frame normals, and depth for models that predict it."""
+
+    default_steps: int
+
+    def generate(
+        self,
+        reference: Float[Tensor, "4 h w"],
+        rgba: Float[Tensor, "view 4 size size"],
+        *,
+        steps: int,
+        seed: int,
+        on_step: OnStep,
+    ) -> tuple[Float[Tensor, "view 3 size size"], Float[Tensor, "view size size"] | None]: ...
+
+
+class ReconstructedField(Protocol):
+    """An object as a function of position."""
+
+    half_extent: float
+
+    def sdf(self, points: Float[Tensor, "point 3"]) -> Float[Tensor, " point"]: ...
+
+    def sample(self, points: Float[Tensor, "point 3"]) -> PointValues: ...
+
+
+class Reconstructor(Protocol):
+    """Six views to a field."""
+
+    def reconstruct(
+        self,
+        rgba: Float[Tensor, "view 4 size size"],
+        normals: Float[Tensor, "view 3 size size"],
+        depth: Float[Tensor, "view size size"] | None,
+    ) -> ReconstructedField: ...

@@ -1,0 +1,160 @@
+"""Nano's view and normal models: the denoiser, its schedule and its guidance put to use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from diffusers.schedulers.scheduling_ddim import DDIMScheduler
+from jaxtyping import Float
+from torch import Tensor
+
+from backend.geometry.cameras import Cameras
+from backend.models.interfaces import GeneratedViews, OnStep
+from backend.models.multiview.coordinate_net import CoordinateNet
+from backend.models.multiview.draft import Draft, draft_views
+from backend.models.multiview.nano_denoiser import (
+    COLOUR,
+    NORMAL,
+    Conditioning,
+    NanoDenoiser,
+    NanoNormalControl,
+    decode_colour,
+    decode_normals,
+)
+
+
+def make_scheduler() -> DDIMScheduler:
+    """DDIM over a cosine schedule with zero terminal SNR (Lin et al. 2024), the network predicting x0."""
+    return DDIMScheduler(
+        num_train_timesteps=1000,
+        beta_schedule="squaredcos_cap_v2",
+        prediction_type="sample",
+        timestep_spacing="trailing",
+        rescale_betas_zero_snr=True,
+        clip_sample=True,
+    )
+
+
+class NanoViewModel:
+    """The reference image to six RGBA views."""
+
+    def __init__(
+        self, denoiser: NanoDenoiser, coordinates: CoordinateNet, default_steps: int, default_guidance: float
+    ) -> None:
+        self.denoiser = denoiser
+        self.coordinates = coordinates
+        self.default_steps = default_steps
+        self.default_guidance = default_guidance
+        self.reference_size = denoiser.config.view_size
+
+    @property
+    def cameras(self) -> Cameras:
+        return self.denoiser.cameras
+
+    @torch.no_grad()
+    def generate(
+        self, reference: Float[Tensor, "4 h w"], *, steps: int, guidance: float, seed: int, on_step: OnStep
+    ) -> GeneratedViews:
+        """Denoise from pure noise; with guidance other than 1 each step also runs without the reference."""
+        draft = draft_views(self.coordinates, reference[None], self.cameras)
+        guided = guidance != 1.0
+        keep = torch.tensor([0.0, 1.0] if guided else [1.0], device=reference.device)
+        condition = _condition(self.denoiser, reference, draft, COLOUR, keep)
+        domain = torch.full_like(keep, COLOUR, dtype=torch.long)
+
+        def predict(noisy: Tensor, timestep: Tensor) -> Tensor:
+            batch = noisy.expand(len(keep), *noisy.shape[1:])
+            clean = self.denoiser(batch, timestep.expand(len(keep)), condition, domain).float()
+            return clean[:1] + guidance * (clean[1:] - clean[:1]) if guided else clean
+
+        def show(done: int, total: int, clean: Tensor) -> None:
+            on_step(done, total, decode_colour(clean[0]))
+
+        clean = _denoise(predict, self.denoiser, steps, seed, reference.device, show)
+        return GeneratedViews(decode_colour(clean[0]), float(draft.elevation[0]))
+
+
+class NanoNormalModel:
+    """RGB views to world normals and depth, with the frozen denoiser steered by the ControlNet."""
+
+    def __init__(
+        self,
+        denoiser: NanoDenoiser,
+        control: NanoNormalControl,
+        coordinates: CoordinateNet,
+        default_steps: int,
+    ) -> None:
+        self.denoiser = denoiser
+        self.control = control
+        self.coordinates = coordinates
+        self.default_steps = default_steps
+
+    @torch.no_grad()
+    def generate(
+        self,
+        reference: Float[Tensor, "4 h w"],
+        rgba: Float[Tensor, "view 4 size size"],
+        *,
+        steps: int,
+        seed: int,
+        on_step: OnStep,
+    ) -> tuple[Float[Tensor, "view 3 size size"], Float[Tensor, "view size size"]]:
+        """Normals are unit vectors everywhere; depth is meaningful where the views are opaque."""
+        draft = draft_views(self.coordinates, reference[None], self.denoiser.cameras)
+        condition = _condition(self.denoiser, reference, draft, NORMAL, None)
+        domain = torch.tensor([NORMAL], device=reference.device)
+
+        def predict(noisy: Tensor, timestep: Tensor) -> Tensor:
+            grid = self.denoiser.input_grid(noisy, condition)
+            residuals = self.control(grid, timestep, condition.tokens, rgba[None])
+            return self.denoiser(noisy, timestep, condition, domain, residuals).float()
+
+        def show(done: int, total: int, clean: Tensor) -> None:
+            on_step(done, total, clean[0, :, :3])
+
+        clean = _denoise(predict, self.denoiser, steps, seed, reference.device, show)
+        return decode_normals(clean[0], self.denoiser.config.view_distance)
+
+
+def _condition(
+    denoiser: NanoDenoiser, reference: Float[Tensor, "4 h w"], draft: Draft, domain: int, keep: Tensor | None
+) -> Conditioning:
+    """The write pass, once for all steps; a batch of as many as `keep` has entries."""
+    count = 1 if keep is None else len(keep)
+
+    def repeated(tensor: Tensor) -> Tensor:
+        return tensor.expand(count, *tensor.shape[1:])
+
+    return denoiser.condition(
+        repeated(reference[None]),
+        repeated(draft.front),
+        repeated(draft.rgba),
+        repeated(draft.positions),
+        repeated(draft.elevation),
+        torch.full((count,), domain, device=reference.device),
+        keep,
+    )
+
+
+def _denoise(
+    predict: Callable[[Tensor, Tensor], Tensor],
+    denoiser: NanoDenoiser,
+    steps: int,
+    seed: int,
+    device: torch.device,
+    show: OnStep,
+) -> Tensor:
+    """The clean views that `predict` (noisy views and timestep to clean ones) settles on."""
+    scheduler = make_scheduler()
+    scheduler.set_timesteps(steps, device=device)
+    size = denoiser.config.view_size
+    # Noise is drawn on the CPU, so that a seed means the same on every device.
+    generator = torch.Generator().manual_seed(seed)
+    noisy = torch.randn((1, 6, 4, size, size), generator=generator).to(device)
+    clean = noisy
+    for done, timestep in enumerate(scheduler.timesteps, start=1):
+        clean = predict(noisy, timestep[None])
+        noisy = scheduler.step(clean, timestep, noisy, return_dict=False)[0]
+        show(done, len(scheduler.timesteps), clean)
+    return clean

@@ -1,0 +1,109 @@
+"""A pack on disk to models ready to run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from backend.models.interfaces import MultiviewModel, NormalModel, Reconstructor
+from backend.models.multiview.coordinate_net import CoordinateNet
+from backend.models.multiview.nano_denoiser import NanoDenoiser, NanoNormalControl
+from backend.models.multiview.nano_sampler import NanoNormalModel, NanoViewModel
+from backend.models.presets import NanoPreset, read_preset, write_preset
+from backend.models.reconstructor.nano_field import NanoReconstructor
+from backend.models.reconstructor.nano_voxel import NanoVoxelReconstructor
+from backend.packs.manifest import find_pack, verify
+from backend.packs.strict_loading import load_strictly
+
+CONFIG_NAME = "config.json"
+
+
+@dataclass(frozen=True)
+class Pack:
+    """A loaded pack."""
+
+    name: str
+    revision: str
+    device: torch.device
+    config: NanoPreset
+    multiview: MultiviewModel
+    normals: NormalModel
+    reconstructor: Reconstructor
+
+
+@dataclass(frozen=True)
+class NanoModules:
+    """Nano's networks, each in a file of its own."""
+
+    coordinates: CoordinateNet
+    views: NanoDenoiser
+    normals: NanoNormalControl
+    reconstructor: NanoVoxelReconstructor
+
+    def by_file(self) -> dict[str, nn.Module]:
+        return {
+            f"{name}.safetensors": module
+            for name, module in (
+                ("coordinates", self.coordinates),
+                ("views", self.views),
+                ("normals", self.normals),
+                ("reconstructor", self.reconstructor),
+            )
+        }
+
+
+def build_nano(preset: NanoPreset) -> NanoModules:
+    """The networks with fresh random weights."""
+    views = NanoDenoiser(preset.denoiser)
+    return NanoModules(
+        CoordinateNet(preset.coordinates),
+        views,
+        NanoNormalControl(views),
+        NanoVoxelReconstructor(preset.reconstructor, views.cameras),
+    )
+
+
+def assemble_nano(
+    modules: NanoModules, preset: NanoPreset, device: torch.device, *, name: str = "nano", revision: str
+) -> Pack:
+    """Put the networks behind the pipeline's interfaces, on `device` and ready for inference."""
+    for module in modules.by_file().values():
+        module.to(device=device, dtype=torch.float32).eval().requires_grad_(False)
+    sampling = preset.sampling
+    return Pack(
+        name,
+        revision,
+        device,
+        preset,
+        NanoViewModel(modules.views, modules.coordinates, sampling.view_steps, sampling.guidance),
+        NanoNormalModel(modules.views, modules.normals, modules.coordinates, sampling.normal_steps),
+        NanoReconstructor(modules.reconstructor),
+    )
+
+
+def load_pack(name: str, device: torch.device) -> Pack:
+    """Verify and load an installed pack.
+
+    Raises:
+        PackError: unknown pack; a file missing, altered, or not fitting the networks.
+    """
+    folder = find_pack(name)
+    manifest = verify(folder)
+    preset = read_preset(folder / CONFIG_NAME)
+    modules = build_nano(preset)
+    for file, module in modules.by_file().items():
+        load_strictly(module, folder / file)
+    return assemble_nano(modules, preset, device, name=name, revision=manifest.revision)
+
+
+def save_nano(modules: NanoModules, preset: NanoPreset, folder: Path) -> None:
+    """Write bfloat16 weights and the configuration; the manifest is the caller's (packs.manifest)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_preset(preset, folder / CONFIG_NAME)
+    for file, module in modules.by_file().items():
+        tensors = {key: tensor.to(torch.bfloat16).contiguous() for key, tensor in module.state_dict().items()}
+        save_file(tensors, folder / file)

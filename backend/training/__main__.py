@@ -1,0 +1,178 @@
+"""`python -m backend train`: render the data, train nano's four networks in order, write the pack.
+
+render         fill --work/data with rendered samples (several may run at once: --worker i --workers n)
+coordinates    object coordinates from the reference image
+views          the multi-view denoiser (needs coordinates)
+normals        the normal ControlNet (needs views)
+generate       views of --samples training samples by the trained models (needs normals)
+reconstructor  the field; --generated mixes those views in
+export         write the weights and the manifest to --pack
+all            the above in order
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from backend.device import autocast_dtype, describe, pick_device, use_available_cores
+from backend.errors import BozzettoError, OptionError
+from backend.models.multiview.nano_sampler import make_scheduler
+from backend.models.presets import NANO
+from backend.packs.loading import assemble_nano, build_nano, save_nano
+from backend.packs.manifest import PACKS_FOLDER, write_manifest
+from backend.training.dataset import RenderedDataset
+from backend.training.generated_views import MixedViews, generate_views_of
+from backend.training.loop import ExampleSource, Task, TrainOptions, load_averaged, train
+from backend.training.render_dataset import render_dataset
+from backend.training.train_coordinates import CoordinateTask
+from backend.training.train_reconstructor import ReconstructorTask
+from backend.training.train_views import NormalTask, ViewTask
+
+MODELS = ("coordinates", "views", "normals", "reconstructor")
+_ORDER = ("render", "coordinates", "views", "normals", "generate", "reconstructor", "export")
+_DEFAULTS = {
+    "coordinates": TrainOptions(steps=1600, batch=16, learning_rate=1e-3, validate_every=500),
+    "views": TrainOptions(steps=4000, batch=4, learning_rate=1e-3),
+    "normals": TrainOptions(steps=1200, batch=4, learning_rate=1e-3),
+    "reconstructor": TrainOptions(steps=3000, batch=4, learning_rate=7e-4, validate_every=500),
+}
+
+
+_NEEDS: dict[str, tuple[str, ...]] = {
+    "coordinates": (),
+    "views": ("coordinates",),
+    "normals": ("coordinates", "views"),
+    "reconstructor": (),
+}
+
+
+def main(argv: list[str]) -> int:
+    """Run one step of the training; returns the exit code."""
+    arguments = _parser().parse_args(argv)
+    try:
+        torch.manual_seed(arguments.seed)
+        use_available_cores()
+        steps = _ORDER if arguments.what == "all" else (arguments.what,)
+        for what in steps:
+            _run(what, arguments)
+    except (BozzettoError, FileNotFoundError) as error:
+        print(f"train: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m backend train",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("what", choices=(*_ORDER, "all"))
+    parser.add_argument("--data", type=Path, help="folder of GLBs with index.csv (for render)")
+    parser.add_argument("--work", type=Path, default=Path("runs"), help="samples, checkpoints and logs")
+    parser.add_argument("--pack", type=Path, default=PACKS_FOLDER / "nano", help="where export writes")
+    parser.add_argument(
+        "--samples", type=int, default=8000, help="models to render, or samples to generate views for"
+    )
+    parser.add_argument("--worker", type=int, default=0)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--steps", type=int, help="training steps in all (a resumed run goes on to this)")
+    parser.add_argument("--batch", type=int)
+    parser.add_argument("--learning-rate", type=float)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--generated", action="store_true", help="give the reconstructor generated views half of the time"
+    )
+    return parser
+
+
+def _run(what: str, arguments: argparse.Namespace) -> None:
+    samples = arguments.work / "data"
+    if what == "render":
+        if arguments.data is None:
+            raise OptionError("render needs --data DIR, a folder of GLBs with their index.csv.")
+        render_dataset(
+            arguments.data,
+            samples,
+            samples=arguments.samples,
+            shard_size=200,
+            worker=arguments.worker,
+            workers=arguments.workers,
+            seed=arguments.seed,
+        )
+    elif what == "generate":
+        _generate(arguments)
+    elif what == "export":
+        _export(arguments)
+    else:
+        _train(what, arguments, samples)
+
+
+def _train(what: str, arguments: argparse.Namespace, samples: Path) -> None:
+    device = pick_device()
+    precision = autocast_dtype(device) or torch.float32
+    folder = arguments.work / "nano"
+    modules = build_nano(NANO)
+    for name in _NEEDS[what]:
+        step = load_averaged(getattr(modules, name), folder / f"{name}.pt")
+        getattr(modules, name).to(device)
+        print(f"Using {name} as of step {step}.")
+    task: Task
+    if what == "coordinates":
+        task = CoordinateTask(modules.coordinates, precision)
+    elif what == "views":
+        task = ViewTask(modules.views, modules.coordinates, make_scheduler(), precision)
+    elif what == "normals":
+        task = NormalTask(modules.normals, modules.views, modules.coordinates, make_scheduler(), precision)
+    else:
+        task = ReconstructorTask(modules.reconstructor, precision)
+    options = replace(
+        _DEFAULTS[what],
+        seed=arguments.seed,
+        **{
+            name: value
+            for name in ("steps", "batch", "learning_rate")
+            if (value := getattr(arguments, name)) is not None
+        },
+    )
+    print(f"Training {what} on {describe(device)} for {options.steps} steps of {options.batch} samples.")
+
+    def open_data(held_out: bool) -> ExampleSource:
+        rendered = RenderedDataset(samples, validation=held_out)
+        if arguments.generated and not held_out:
+            return MixedViews(rendered, arguments.work / "generated")
+        return rendered
+
+    train(task, open_data, folder, options, device)
+
+
+def _generate(arguments: argparse.Namespace) -> None:
+    modules = build_nano(NANO)
+    for name in ("coordinates", "views", "normals"):
+        load_averaged(getattr(modules, name), arguments.work / "nano" / f"{name}.pt")
+    generate_views_of(
+        assemble_nano(modules, NANO, pick_device(), revision="in training"),
+        RenderedDataset(arguments.work / "data", validation=False),
+        arguments.work / "generated",
+        count=arguments.samples,
+        worker=arguments.worker,
+        workers=arguments.workers,
+    )
+
+
+def _export(arguments: argparse.Namespace) -> None:
+    modules = build_nano(NANO)
+    for name in MODELS:
+        load_averaged(getattr(modules, name), arguments.work / "nano" / f"{name}.pt")
+    save_nano(modules, NANO, arguments.pack)
+    manifest = write_manifest(
+        arguments.pack,
+        licence="GPL-3.0-or-later",
+        summary="Six 64-pixel views and their field, trained on CC0 and procedural shapes; runs on a CPU.",
+    )
+    print(f"Wrote {arguments.pack}: {manifest.size / 1e6:.1f} MB, revision {manifest.revision}.")
