@@ -45,7 +45,7 @@ def serve(settings: ServerSettings, token: str, runner: Runner, packs_folder: Pa
         PortInUseError: the port is taken.
         OutputError: the data folder cannot be written.
     """
-    # uvicorn ends its requests on SIGTERM, then raises it again: that must not cut short the clearing up below.
+    # uvicorn ends its requests on SIGTERM, then raises it again, which must not cut short the clearing up.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
     listener = listen(settings.host, settings.port)
     with listener, session_folder(settings.data_dir) as folder:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
-import numpy as np
-from jaxtyping import UInt8
 from tqdm import tqdm
 
 from backend.jobs.job import overall_fraction
+
+if TYPE_CHECKING:
+    import numpy as np
+    from jaxtyping import UInt8
 
 
 class TerminalProgress:

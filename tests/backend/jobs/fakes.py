@@ -19,7 +19,7 @@ STEP_SECONDS = 0.02
 LONG_SECONDS = 60.0
 
 
-@dataclass(frozen=True)
+@dataclass
 class ScriptedRunner:
     """Picklable; `scratch` outlives the worker process."""
 
