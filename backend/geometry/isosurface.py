@@ -38,10 +38,10 @@ def extract_isosurface(
     if capped.min() >= 0:
         raise EmptySurfaceError(
             "The reconstruction is empty: the field has no inside anywhere. "
-            "Try another seed, or an image in which the object stands out clearly and fills more of the frame."
+            "Try another seed, or an image in which the object stands out and fills more of the frame."
         )
     vertices, faces, _, _ = marching_cubes(
-        capped, level=0.0, spacing=(cell,) * 3, gradient_direction="ascent", allow_degenerate=False
+        capped, level=0.0, spacing=(cell,) * 3, gradient_direction="descent", allow_degenerate=False
     )
     return (vertices - (half_extent + cell)).astype(np.float32), faces.astype(np.int32)
 

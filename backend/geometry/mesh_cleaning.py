@@ -39,13 +39,15 @@ def signed_volumes(vertices: Vertices, faces: Faces) -> Float32[np.ndarray, " fa
 
 
 def keep_object(vertices: Vertices, faces: Faces) -> tuple[Vertices, Faces]:
-    """Without specks and without cavities: closed shells inside the solid, which nobody can see."""
+    """Without specks and without cavities, which nobody can see.
+
+    The mesh is closed and wound outward, so a cavity is a component of negative volume.
+    """
     labels = face_components(faces)
     areas = np.bincount(labels, weights=face_areas(vertices, faces))
     volumes = np.bincount(labels, weights=signed_volumes(vertices, faces))
-    kept = (areas >= SPECK_SHARE * areas.max()) & (volumes > 0)
-    if not kept.any():
-        kept = areas == areas.max()
+    solid = volumes > 0
+    kept = solid & (areas >= SPECK_SHARE * areas[solid].max())
     return compact(vertices, faces[kept[labels]])
 
 

@@ -8,7 +8,7 @@ import trimesh
 from backend.errors import EmptySurfaceError
 from backend.geometry.field_queries import batched_sdf
 from backend.geometry.isosurface import extract_isosurface
-from backend.geometry.mesh_cleaning import clean, decimate, face_components, keep_object, signed_volumes
+from backend.geometry.mesh_cleaning import clean, decimate, face_components, keep_object
 from backend.geometry.vertex_frames import vertex_normals
 from backend.pipeline.stage_data import Field, Mesh, Progress
 
@@ -41,8 +41,6 @@ def extract_mesh(field: Field, faces: int, progress: Progress, resolution: int =
             "The reconstruction is too small to be a solid. "
             "Try another seed, or an image in which the object fills more of the frame."
         )
-    if signed_volumes(vertices, triangles).sum() < 0:
-        triangles = np.ascontiguousarray(triangles[:, ::-1])
 
     lowest, highest = vertices.min(axis=0), vertices.max(axis=0)
     scale, offset = float((highest - lowest).max()), (lowest + highest) / 2
