@@ -42,6 +42,7 @@ ROOT = Path(__file__).resolve().parent
 WORK = ROOT / ".bozzetto"
 PINS = ROOT / "requirements"
 ADDON = ROOT / "blender_addon"
+DIST = ROOT / "dist"
 MINIMUM_BLENDER = (4, 2)
 PROTOCOL_HEADER = """\
 # Generated from backend/protocol.py by `python3 build.py protocol`: change that file, not this one.
@@ -49,22 +50,14 @@ PROTOCOL_HEADER = """\
 
 
 def main(arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="build.py", description="Set up, run, test and package Bozzetto.")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    _add_run_options(commands.add_parser("run", help="turn images into assets"))
-    commands.add_parser("test", help="run the tests; further arguments go to pytest", add_help=False)
-    commands.add_parser("addon", help="build the extension's zip")
-    commands.add_parser("setup", help="make the environments")
-    commands.add_parser("protocol", help="copy the protocol into the add-on")
-    options, rest = parser.parse_known_args(arguments)
-    if rest and options.command != "test":
-        parser.error(f"unknown arguments: {' '.join(rest)}")
+    options, rest = parse(arguments)
     try:
         if options.command == "run":
             return run(options)
         if options.command == "test":
             return test(rest)
         if options.command == "setup":
+            check_system_libraries()
             backend_environment(), blender_environment()
         elif options.command == "addon":
             print(build_addon())
@@ -76,6 +69,21 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
+
+
+def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    """The command's options, and what `test` hands on to pytest."""
+    parser = argparse.ArgumentParser(prog="build.py", description="Set up, run, test and package Bozzetto.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_run_options(commands.add_parser("run", help="turn images into assets"))
+    commands.add_parser("test", help="run the tests; further arguments go to pytest", add_help=False)
+    commands.add_parser("addon", help="build the extension's zip")
+    commands.add_parser("setup", help="make the environments")
+    commands.add_parser("protocol", help="copy the protocol into the add-on")
+    options, rest = parser.parse_known_args(arguments)
+    if rest and options.command != "test":
+        parser.error(f"unknown arguments: {' '.join(rest)}")
+    return options, rest
 
 
 def run(options: argparse.Namespace) -> int:
@@ -137,7 +145,7 @@ def test(arguments: Sequence[str]) -> int:
 def build_addon() -> Path:
     """The extension as a zip, the same bytes for the same files."""
     manifest = tomllib.loads((ADDON / "blender_manifest.toml").read_text(encoding="utf-8"))
-    target = ROOT / "dist" / f"{manifest['id']}-{manifest['version']}.zip"
+    target = DIST / f"{manifest['id']}-{manifest['version']}.zip"
     target.parent.mkdir(exist_ok=True)
     files = {path.relative_to(ADDON).as_posix(): path for path in ADDON.rglob("*") if path.is_file()}
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:

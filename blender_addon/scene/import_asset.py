@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 import bpy
@@ -17,7 +16,6 @@ _IMPORT_OPTIONS = {
     "import_scene_as_collection": False,
     "import_select_created_objects": True,
     "import_merge_material_slots": True,
-    "loglevel": logging.WARNING,
 }
 """Some exist only in later versions: those that the running Blender lacks are left out."""
 
@@ -52,6 +50,7 @@ def import_asset(
     _name_everything(asset, name)
     _set_colour_spaces(asset)
     write_parameters(asset, parameters)
+    context.view_layer.update()
     for item in context.view_layer.objects:
         item.select_set(item is asset)
     context.view_layer.objects.active = asset
