@@ -10,15 +10,19 @@ import torch
 from goldens import Golden, assert_same_mesh
 
 from backend.errors import EmptySurfaceError
+from backend.geometry.cameras import six_view_cameras
 from backend.models.layers.pixels import normalise
 from backend.models.layers.triplane import LRM_AXES, sample_triplane
 from backend.models.layers.triplane_transformer import TriplaneTransformerConfig
 from backend.models.layers.vision_transformer import VisionTransformerConfig
+from backend.models.multiview.zero123plus import split_grid
 from backend.models.reconstructor.instantmesh import (
     InstantMesh,
     InstantMeshConfig,
     InstantNeRF,
+    resize_views,
 )
+from backend.models.reconstructor.instantmesh_field import CAMERA_DISTANCE, camera_vectors
 from backend.models.reconstructor.instantmesh_surface import extract_mesh, mesh_of_grid, sdf_grid
 from backend.packs.public_names import INSTANTMESH_NAMES
 from backend.packs.strict_loading import load_strictly
@@ -143,3 +147,10 @@ def test_radiance_field(golden: Callable[..., Golden]) -> None:
     nerf.check("sigma_activated", density[None])
     nerf.check("rgb", rgb[None])
     nerf.check("grid20_sigma", model.decoder.density_grid(planes[0], 20)[None, ..., None])
+
+
+def test_views_and_cameras(golden: Callable[..., Golden]) -> None:
+    inputs = golden("instantmesh", "preproc_")
+    inputs.check("views40_resized_to_64", resize_views(inputs.input("views40")[0], 64)[None])
+    inputs.check("grid_split", split_grid(inputs.input("grid_3x2")))
+    inputs.check("zero123plus_input_cameras_r4", camera_vectors(six_view_cameras(CAMERA_DISTANCE))[None])

@@ -1,0 +1,88 @@
+"""InstantMesh behind the pipeline's interface, in Bozzetto's frame.
+
+InstantMesh's world is z up with the reference camera on +x; Bozzetto's is y up with it on +z. The change of
+frame (x, y, z) -> (y, z, x) is a rotation, so nothing is mirrored.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from backend.geometry.cameras import Cameras, six_view_cameras
+from backend.models.interfaces import PointValues
+from backend.models.reconstructor.instantmesh import InstantMesh, resize_views
+
+CAMERA_DISTANCE = 4.0
+"""Of the six views, in model units."""
+DEFAULT_ROUGHNESS = 0.6
+DEFAULT_METALLIC = 0.0
+"""The public weights know no materials: a matte dielectric."""
+
+
+def from_model_frame(points: Float[Tensor, "*shape 3"]) -> Float[Tensor, "*shape 3"]:
+    """InstantMesh's axes to Bozzetto's."""
+    return points[..., [1, 2, 0]]
+
+
+def to_model_frame(points: Float[Tensor, "*shape 3"]) -> Float[Tensor, "*shape 3"]:
+    """Bozzetto's axes to InstantMesh's."""
+    return points[..., [2, 0, 1]]
+
+
+def camera_vectors(cameras: Cameras) -> Float[Tensor, "view 16"]:
+    """What the encoder is modulated with: camera to world (3 x 4, by rows), then fx, fy, cx, cy.
+
+    Focal lengths and centre are in image sizes, the centre from the top left corner.
+    """
+    rows = cameras.camera_to_world[:, :3].transpose(1, 2)
+    extrinsics = to_model_frame(rows).transpose(1, 2).flatten(1)
+    focal = cameras.focal[:, None] / 2
+    centre = 0.5 + cameras.centre * cameras.centre.new_tensor([0.5, -0.5])
+    return torch.cat([extrinsics, focal, focal, centre], dim=-1)
+
+
+class InstantMeshField:
+    """One reconstructed object."""
+
+    def __init__(self, model: InstantMesh, planes: Float[Tensor, "3 channel size size"]) -> None:
+        self.half_extent = model.config.grid_size / 2
+        self._model = model
+        self._planes = planes
+
+    @torch.no_grad()
+    def sdf(self, points: Float[Tensor, "point 3"]) -> Float[Tensor, " point"]:
+        """Negative inside; its zero set is the surface, but it was never trained to be a true distance."""
+        return self._model.sdf(self._planes, to_model_frame(points))
+
+    @torch.no_grad()
+    def sample(self, points: Float[Tensor, "point 3"]) -> PointValues:
+        """Values at points; the colour is as lit in the views, roughness and metallic are constants."""
+        rgb = self._model.rgb(self._planes, to_model_frame(points)).clamp(0, 1)
+        return PointValues(
+            self.sdf(points),
+            rgb,
+            rgb.new_full((len(points),), DEFAULT_ROUGHNESS),
+            rgb.new_full((len(points),), DEFAULT_METALLIC),
+        )
+
+
+class InstantMeshReconstructor:
+    """See `InstantMesh`. Normals and depth are not looked at: the public weights take colours only."""
+
+    def __init__(self, model: InstantMesh) -> None:
+        self._model = model
+
+    @torch.no_grad()
+    def reconstruct(
+        self,
+        rgba: Float[Tensor, "view 4 size size"],
+        normals: Float[Tensor, "view 3 size size"],
+        depth: Float[Tensor, "view size size"] | None,
+    ) -> InstantMeshField:
+        """Encode the six views once."""
+        on_white = rgba[:, :3] * rgba[:, 3:] + (1 - rgba[:, 3:])
+        views = resize_views(on_white, self._model.config.image_size)
+        cameras = camera_vectors(six_view_cameras(CAMERA_DISTANCE)).to(views)
+        return InstantMeshField(self._model, self._model.planes(views[None], cameras[None])[0])
