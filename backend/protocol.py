@@ -116,7 +116,7 @@ class JobStatus:
     """Jobs ahead of this one when the answer was given, while it is queued; moves without a new sequence."""
     artifacts: list[ArtifactInfo] = field(default_factory=list)
     """Grows while the job runs: previews first, all results together with SUCCEEDED. A preview may be
-    replaced under its name: the ETag tells which one came. Emptied when the job fails or is cancelled."""
+    replaced under its name: the ETag tells which one came. Without success the previews stay."""
     error: ErrorInfo | None = None
 
     def to_json(self) -> dict[str, Any]:

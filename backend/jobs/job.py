@@ -81,12 +81,13 @@ class Job:
         return replace(self, state=SUCCEEDED, stage=STAGES[-1], stage_fraction=1.0, artifacts=results)
 
     def failed(self, error: ErrorInfo) -> Job:
+        """The previews stay: they may show why."""
         self._require(QUEUED, RUNNING)
-        return replace(self, state=FAILED, error=error, artifacts=())
+        return replace(self, state=FAILED, error=error)
 
     def cancelled(self) -> Job:
         self._require(QUEUED, RUNNING)
-        return replace(self, state=CANCELLED, artifacts=())
+        return replace(self, state=CANCELLED)
 
     def cancel_asked(self) -> Job:
         """Ends a waiting job at once, marks a running one, leaves an ended one as it is."""
@@ -95,8 +96,9 @@ class Job:
         return self if self.ended else replace(self, cancel_requested=True)
 
     def requeued(self) -> Job:
+        """Back to the start; the next attempt replaces the previews."""
         self._require(RUNNING)
-        return replace(self, state=QUEUED, stage=None, stage_fraction=0.0, artifacts=())
+        return replace(self, state=QUEUED, stage=None, stage_fraction=0.0)
 
     def status(self, queue_position: int | None) -> JobStatus:
         """What crosses the wire."""

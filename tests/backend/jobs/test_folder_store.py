@@ -140,15 +140,18 @@ def test_an_ended_job_keeps_its_listed_artifacts_and_nothing_else(
     assert left == [result.sha256]
 
 
-def test_a_failed_job_leaves_no_file(store: FolderJobStore, tmp_path: Path) -> None:
+def test_a_failed_job_keeps_its_newest_previews_only(store: FolderJobStore, tmp_path: Path) -> None:
     job_id = add(store).id
     store.claim()
     work = store.fresh_work_folder(job_id)
-    (work / "half").touch()
-    preview = store.keep(job_id, "views/rgb_0.png", work / "half")
-    store.change(job_id, lambda job: job.previewed(preview))
+    for content in ("older", "newer"):
+        (work / "preview").write_text(content)
+        preview = store.keep(job_id, "views/rgb_0.png", work / "preview")
+        store.change(job_id, lambda job, preview=preview: job.previewed(preview))
+    (work / "half a result").touch()
     store.change(job_id, lambda job: job.failed(ErrorInfo("error", "why")))
-    assert [path for path in (tmp_path / "store").rglob("*") if path.is_file()] == []
+    left = [path.name for path in (tmp_path / "store").rglob("*") if path.is_file()]
+    assert left == [preview.sha256]
 
 
 def test_the_oldest_ended_jobs_are_forgotten_with_their_files(store: FolderJobStore, tmp_path: Path) -> None:
