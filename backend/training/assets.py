@@ -9,6 +9,7 @@ import numpy as np
 import trimesh
 from jaxtyping import Float, Float32, Int64, UInt8
 from PIL import Image
+from trimesh.visual import ColorVisuals, TextureVisuals
 
 
 @dataclass(frozen=True)
@@ -185,7 +186,7 @@ def load_model(path: Path | str) -> Model:
     Raises:
         ValueError: the file holds no triangles.
     """
-    scene = trimesh.load(path, process=False, force="scene")
+    scene = trimesh.load_scene(path, process=False)
     parts = []
     for node in scene.graph.nodes_geometry:
         transform, name = scene.graph[node]
@@ -207,16 +208,17 @@ def _part_of(geometry: trimesh.Trimesh, transform: np.ndarray) -> Part:
     colour = np.full((len(faces), 3, 3), 0.8, dtype=np.float32)
     uvs = np.zeros((len(faces), 3, 2), dtype=np.float32)
     texture = None
-    material = getattr(geometry.visual, "material", None)
-    if material is not None:
+    visual = geometry.visual
+    if isinstance(visual, TextureVisuals):
+        material = visual.material
         factor = getattr(material, "baseColorFactor", None)
         colour[:] = 1.0 if factor is None else np.asarray(factor[:3], dtype=np.float32) / 255
         image = getattr(material, "baseColorTexture", None)
-        if isinstance(image, Image.Image) and geometry.visual.uv is not None:
+        if isinstance(image, Image.Image) and visual.uv is not None:
             texture = np.asarray(image.convert("RGB"))
-            uvs = geometry.visual.uv[faces].astype(np.float32)
-    elif geometry.visual.kind == "vertex":
-        colour = geometry.visual.vertex_colors[faces][..., :3].astype(np.float32) / 255
+            uvs = np.asarray(visual.uv, dtype=np.float32)[faces]
+    elif isinstance(visual, ColorVisuals) and visual.kind == "vertex":
+        colour = (np.asarray(visual.vertex_colors)[faces][..., :3] / 255).astype(np.float32)
     ones = np.ones(len(faces), dtype=np.float32)
     return Part(positions, normals, uvs, colour, ones * 0.5, ones * 0.0, texture)
 

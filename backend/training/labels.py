@@ -1,8 +1,8 @@
 """Signed distances of real-world triangle soups, and the points at which a reconstructor is supervised.
 
 Game assets are rarely watertight: parts interpenetrate, floors are missing, leaves are single sheets. The
-sign is that of the generalised winding number (Jacobson et al. 2013; fast form of Barill et al. 2018, libigl), and
-whatever is thinner than the shell counts as solid, so that single sheets get a body.
+sign is that of the generalised winding number (Jacobson et al. 2013; fast form of Barill et al. 2018,
+libigl), and whatever is thinner than the shell counts as solid, so that single sheets get a body.
 """
 
 from __future__ import annotations

@@ -93,7 +93,7 @@ class Batch:
 
 def channels_last(module: ModuleT) -> ModuleT:
     """Weights in the memory order that the CPU's and the GPU's convolutions are fastest in."""
-    return module.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    return module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def learning_rate_factor(step: int, options: TrainOptions) -> float:
@@ -119,7 +119,7 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint = folder / f"{task.name}.pt"
     module = task.module.to(device)
-    parameters = [p for p in module.parameters() if p.requires_grad]
+    parameters: list[Tensor] = [p for p in module.parameters() if p.requires_grad]
     averaged = [p.detach().clone() for p in parameters]
     optimizer = torch.optim.AdamW(
         parameters, lr=options.learning_rate, weight_decay=options.weight_decay, betas=(0.9, 0.98)
@@ -232,7 +232,7 @@ def load_averaged(module: nn.Module, checkpoint: Path) -> int:
         raise FileNotFoundError(f"{checkpoint} is missing: train {checkpoint.stem} first.")
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)
     module.load_state_dict(state["module"])
-    trainable = [p for p in module.parameters() if p.requires_grad]
+    trainable: list[Tensor] = [p for p in module.parameters() if p.requires_grad]
     with torch.no_grad():
         torch._foreach_copy_(trainable, state["averaged"])
     return int(state["step"])

@@ -89,7 +89,7 @@ def render_sample(model: Model, renderer: Renderer, rng: np.random.Generator) ->
         references["rgba"].append(_bytes(np.concatenate([front.rgb[0], front.alpha[0, ..., None]], -1)))
         references["front"].append(_positions(camera, front.depth[0]))
         references["back"].append(_positions(camera, back.depth[0]))
-        references["elevation"].append(np.float32(elevation))
+        references["elevation"].append(np.array(elevation, dtype=np.float32))
     labels = supervise(model, POINTS, SURFACE_POINTS, rng)
     surface = labels.surface
     material = np.concatenate([surface.albedo, surface.roughness[:, None], surface.metallic[:, None]], axis=1)

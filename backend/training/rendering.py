@@ -17,6 +17,7 @@ from backend.geometry.cameras import Cameras
 from backend.training.assets import Model
 
 _NEAR, _FAR = 0.05, 50.0
+_Resource = moderngl.VertexArray | moderngl.Buffer | moderngl.Texture
 
 _VERTEX = """
 #version 330
@@ -127,7 +128,7 @@ class Renderer:
     def __init__(self, size: int, supersampling: int = 2) -> None:
         self.size = size
         self.supersampling = supersampling
-        self._context = moderngl.create_context(standalone=True, backend="egl")
+        self._context = moderngl.create_context(standalone=True, backend="egl")  # type: ignore[arg-type]
         side = size * supersampling
         # Eight bits where the reader keeps eight bits: reading back is most of a view's time.
         self._targets = [
@@ -187,8 +188,8 @@ class Renderer:
         return Rendering(*(np.stack(channel) for channel in zip(*frames, strict=True)))
 
     def _set(self, name: str, value: object) -> None:
-        # The driver removes uniforms that a shader variant does not use.
         uniform = self._program[name]
+        assert isinstance(uniform, moderngl.Uniform)
         if isinstance(value, bytes):
             uniform.write(value)
         else:
@@ -196,8 +197,9 @@ class Renderer:
 
     def _upload(
         self, model: Model
-    ) -> tuple[list[tuple[moderngl.VertexArray, moderngl.Texture | None]], list[object]]:
-        batches, resources = [], []
+    ) -> tuple[list[tuple[moderngl.VertexArray, moderngl.Texture | None]], list[_Resource]]:
+        batches: list[tuple[moderngl.VertexArray, moderngl.Texture | None]] = []
+        resources: list[_Resource] = []
         for part in model.parts:
             count = len(part.positions)
             material = np.stack([part.roughness, part.metallic], axis=-1)

@@ -8,6 +8,7 @@ them when the ControlNet steers it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from diffusers.schedulers.scheduling_ddim import DDIMScheduler
@@ -178,7 +179,7 @@ class _Noising:
 
     def add(self, clean: Tensor, steps: Tensor, generator: torch.Generator) -> Tensor:
         noise = torch.randn(clean.shape, generator=generator).to(clean.device)
-        return self._scheduler.add_noise(clean, noise, steps)
+        return self._scheduler.add_noise(clean, noise, cast(torch.IntTensor, steps))
 
     def weight(self, steps: Tensor) -> Tensor:
         alphas = self._alphas.to(steps.device)[steps]
