@@ -9,7 +9,7 @@ import stat
 import sys
 from pathlib import Path
 
-from backend.errors import AuthError
+from backend.errors import AuthError, OptionError
 from backend.protocol import TOKEN_VARIABLE
 from backend.settings import ServerSettings
 
@@ -51,6 +51,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def settings_from(arguments: argparse.Namespace) -> ServerSettings:
+    """Raises OptionError for a queue that could hold nothing."""
+    if arguments.queue_limit < 1:
+        raise OptionError(f"queue-limit is {arguments.queue_limit}: it must be a whole number from 1.")
     return ServerSettings(
         host=arguments.host,
         port=arguments.port,

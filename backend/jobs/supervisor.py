@@ -102,14 +102,14 @@ class Supervisor:
             finally:
                 self._device = ""
                 self._worker.kill()
-            if failed_starts >= MAX_FAILED_STARTS:
+            if failed_starts >= MAX_FAILED_STARTS and not self._stopping.is_set():
                 self._fail_waiting_jobs()
                 wait([self._wake_receiver])
 
     def _attend(self, worker: WorkerProcess) -> None:
         """Serve one worker until it has to be replaced. EOFError or ConnectionError: it died."""
         while not self._stopping.is_set():
-            if self._current is None and self.ready and (job := self._store.claim()):
+            while self._current is None and self.ready and (job := self._store.claim()):
                 self._hand_over(job, worker)
             if self._current is not None and not self._relay_cancel(self._current, worker):
                 return
@@ -180,8 +180,9 @@ class Supervisor:
         self._store.change(self._current_id, change)
 
     def _end(self, change: Callable[[Job], Job]) -> None:
-        self._change(change)
+        job_id = self._current_id
         self._current = None
+        self._store.change(job_id, change)
 
     def _fail(self, error: BozzettoError) -> None:
         self._end(lambda job: job.failed(ErrorInfo(error.code, str(error))))

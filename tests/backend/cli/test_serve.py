@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from backend.cli.serve import read_token
-from backend.errors import AuthError
+from backend.__main__ import make_parser
+from backend.cli.serve import read_token, settings_from
+from backend.errors import AuthError, OptionError
 from backend.protocol import TOKEN_VARIABLE
+from backend.settings import ServerSettings
 
 TOKEN = "0123456789abcdef"
 
@@ -54,6 +56,15 @@ def test_no_token_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_unsafe_tokens_are_refused(tmp_path: Path, content: str) -> None:
     with pytest.raises(AuthError, match="at least 16 printable"):
         read_token(token_file(tmp_path, content))
+
+
+def test_a_queue_holds_at_least_one_job() -> None:
+    with pytest.raises(OptionError, match="queue-limit is 0"):
+        settings_from(make_parser().parse_args(["serve", "--queue-limit", "0"]))
+
+
+def test_the_defaults_are_the_settings_own() -> None:
+    assert settings_from(make_parser().parse_args(["serve"])) == ServerSettings()
 
 
 def test_a_missing_file_is_told_how_to_make(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import psutil
 import pytest
 from PIL import Image
 
-from backend.errors import QueueFullError
+from backend.errors import OutputError, QueueFullError
 from backend.protocol import CANCELLED, FAILED, QUEUED, RUNNING, STAGES, SUCCEEDED
 from tests.backend.jobs.fakes import ScriptedRunner
 from tests.backend.jobs.running import RunningJobs
@@ -146,6 +146,34 @@ def test_workers_that_never_get_ready_fail_the_waiting_jobs(
     assert (status.state, status.error.code) == (FAILED, "worker_died")
     assert "while loading" in status.error.message
     assert not jobs.supervisor.ready
+    assert jobs.finish(jobs.submit(b"succeed")).state == FAILED  # a new job is a new try
+
+
+@pytest.mark.parametrize("method", ["fresh_work_folder", "keep"])
+def test_a_full_disk_fails_the_job_and_the_next_one_runs(
+    warm: RunningJobs, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    def full(*arguments: object) -> None:
+        raise OutputError("Free some space.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(warm.store, method, full)
+        status = warm.finish(warm.submit(b"succeed"))
+    assert (status.state, status.error.code) == (FAILED, "output_not_writable")
+    assert warm.finish(warm.submit(b"succeed")).state == SUCCEEDED
+
+
+def test_a_bug_in_the_supervisor_fails_the_job_and_the_next_one_runs(
+    warm: RunningJobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(job_id: str) -> None:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(warm.store, "image_path", broken)
+        status = warm.finish(warm.submit(b"succeed"))
+    assert (status.state, status.error.code) == (FAILED, "error")
+    assert warm.finish(warm.submit(b"succeed")).state == SUCCEEDED
 
 
 def test_the_queue_has_a_limit(make_jobs: Callable[..., RunningJobs]) -> None:
