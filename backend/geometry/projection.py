@@ -105,10 +105,10 @@ def _eroded(mask: Bool[np.ndarray, "size size"]) -> Bool[np.ndarray, "size size"
     return cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
 
 
-def _prefiltered(colours: Float32[np.ndarray, "size size 3"], point_count: int) -> Float32[np.ndarray, "s s 3"]:
-    """Shrunk when the picture has more pixels than the points can hold: averages instead of aliases."""
+def _prefiltered(colours: Float32[np.ndarray, "size size 3"], count: int) -> Float32[np.ndarray, "s s 3"]:
+    """Shrunk when the picture has more pixels than `count` points can hold: averages instead of aliases."""
     # The points cover at most about half of the picture, so this never blurs below their density.
-    target = int(np.sqrt(2 * point_count))
+    target = int(np.sqrt(2 * count))
     if colours.shape[0] <= 1.5 * target:
         return colours
     return cv2.resize(colours, (target, target), interpolation=cv2.INTER_AREA)

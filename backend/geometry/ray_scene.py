@@ -39,17 +39,15 @@ class Hits:
 class RayScene:
     """A mesh prepared for ray queries."""
 
-    def __init__(
-        self, vertices: Float32[np.ndarray, "vertex 3"], faces: Int32[np.ndarray, "face 3"]
-    ) -> None:
+    def __init__(self, vertices: Float32[np.ndarray, "vertex 3"], faces: Int32[np.ndarray, "face 3"]) -> None:
         self._scene = EmbreeScene()
         TriangleMesh(self._scene, np.ascontiguousarray(vertices, np.float32), faces.astype(np.int32))
 
-    def cast(
-        self, origins: Float32[np.ndarray, "ray 3"], directions: Float32[np.ndarray, "ray 3"]
-    ) -> Hits:
+    def cast(self, origins: Float32[np.ndarray, "ray 3"], directions: Float32[np.ndarray, "ray 3"]) -> Hits:
         found = self._scene.run(
-            np.ascontiguousarray(origins, np.float32), np.ascontiguousarray(directions, np.float32), output=True
+            np.ascontiguousarray(origins, np.float32),
+            np.ascontiguousarray(directions, np.float32),
+            output=True,
         )
         u, v = found["u"], found["v"]
         return Hits(found["primID"], np.stack([1 - u - v, u, v], axis=1), found["tfar"])
@@ -58,8 +56,11 @@ class RayScene:
         self, origins: Float32[np.ndarray, "ray 3"], directions: Float32[np.ndarray, "ray 3"]
     ) -> Bool[np.ndarray, " ray"]:
         """Whether each ray meets anything at all."""
-        return self._scene.run(
-            np.ascontiguousarray(origins, np.float32),
-            np.ascontiguousarray(directions, np.float32),
-            query="OCCLUDED",
-        ) >= 0
+        return (
+            self._scene.run(
+                np.ascontiguousarray(origins, np.float32),
+                np.ascontiguousarray(directions, np.float32),
+                query="OCCLUDED",
+            )
+            >= 0
+        )

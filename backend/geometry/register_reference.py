@@ -21,8 +21,9 @@ MASK_SIZE = 64
 SUPERSAMPLING = 3
 """Rays per pixel and axis: soft silhouettes make the overlap a smooth function."""
 ANGLE_SPREADS = np.array([15.0, 8.0, 3.0])
-"""Degrees of elevation, azimuth, roll by which the estimate may be off; each costs PRIOR_WEIGHT of overlap."""
+"""Degrees of elevation, azimuth, roll by which the estimate may be off."""
 PRIOR_WEIGHT = 0.005
+"""Overlap that an angle off by its spread costs."""
 FIRST_STEPS = np.array([6.0, 4.0, 1.5, 0.02, 0.01, 0.01])
 MOST_RENDERS = 120
 

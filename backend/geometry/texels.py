@@ -23,8 +23,8 @@ class Texels:
     nearest: Int64[np.ndarray, "size size"]
     """For every place of the map, the position in `index` of the texel nearest to it."""
 
-    def paint(self, values: Shaped[np.ndarray, "texel *channel"]) -> Shaped[np.ndarray, "size size *channel"]:
-        """A map of these values; the gutter and all the rest take the nearest texel's, so mip-maps stay clean."""
+    def paint(self, values: Shaped[np.ndarray, "texel ..."]) -> Shaped[np.ndarray, "size size ..."]:
+        """A map of these values; all the rest takes the nearest texel's, so that mip-maps stay clean."""
         return values[self.nearest]
 
 

@@ -31,9 +31,7 @@ class PackIdentity(Protocol):
     def device(self) -> torch.device: ...
 
 
-def write_asset(
-    asset: Asset, folder: Path, *, name: str, options: Options, pack: PackIdentity
-) -> list[Path]:
+def write_asset(asset: Asset, folder: Path, *, name: str, options: Options, pack: PackIdentity) -> list[Path]:
     """Write every artifact under `folder`, the report last, and return their paths.
 
         asset.glb  foreground.png  report.json

@@ -44,9 +44,7 @@ def export_glb(textured: TexturedMesh, *, name: str, height_metres: float) -> by
     )
     scene = trimesh.Scene()
     scene.add_geometry(mesh, node_name=name, geom_name=name)
-    return trimesh.exchange.gltf.export_glb(
-        scene, include_normals=True, tree_postprocessor=_name_tangents
-    )
+    return trimesh.exchange.gltf.export_glb(scene, include_normals=True, tree_postprocessor=_name_tangents)
 
 
 def measure_fidelity(textured: TexturedMesh, foreground: Foreground) -> Fidelity:

@@ -21,7 +21,8 @@ class AnalyticField:
         return self._distance(points)
 
     def sample(self, points: Tensor) -> FieldSamples:
-        return FieldSamples(self.sdf(points), paint(points), 0.5 + 0.4 * points[:, 1], (points[:, 0] > 0).float())
+        roughness, metallic = 0.5 + 0.4 * points[:, 1], (points[:, 0] > 0).float()
+        return FieldSamples(self.sdf(points), paint(points), roughness, metallic)
 
 
 def paint(points: Tensor) -> Tensor:

@@ -28,9 +28,7 @@ def paint_pictures(
     return pictures.reshape(len(cameras), size, size, 4)
 
 
-def mean_colour_error(
-    a: Float32[np.ndarray, "size size 4"], b: Float32[np.ndarray, "size size 4"]
-) -> float:
+def mean_colour_error(a: Float32[np.ndarray, "size size 4"], b: Float32[np.ndarray, "size size 4"]) -> float:
     """Mean absolute difference where both show the object."""
     both = (a[..., 3] > 0.5) & (b[..., 3] > 0.5)
     return float(np.abs(a[..., :3] - b[..., :3])[both].mean())
