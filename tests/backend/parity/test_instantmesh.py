@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from goldens import Golden, assert_same_mesh
 
 from backend.errors import EmptySurfaceError
 from backend.geometry.cameras import six_view_cameras
-from backend.models.layers.pixels import normalise
+from backend.models.layers.pixels import frame_foreground, normalise
 from backend.models.layers.triplane import LRM_AXES, sample_triplane
 from backend.models.layers.triplane_transformer import TriplaneTransformerConfig
 from backend.models.layers.vision_transformer import VisionTransformerConfig
@@ -151,6 +152,8 @@ def test_radiance_field(golden: Callable[..., Golden]) -> None:
 
 def test_views_and_cameras(golden: Callable[..., Golden]) -> None:
     inputs = golden("instantmesh", "preproc_")
+    framed = frame_foreground(inputs.array("rgba_u8"), 0.85)
+    np.testing.assert_array_equal(framed, inputs.outputs["resize_foreground_0.85"])
     inputs.check("views40_resized_to_64", resize_views(inputs.input("views40")[0], 64)[None])
     inputs.check("grid_split", split_grid(inputs.input("grid_3x2")))
     inputs.check("zero123plus_input_cameras_r4", camera_vectors(six_view_cameras(CAMERA_DISTANCE))[None])

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from goldens import Golden
 
-from backend.models.layers.pixels import normalise
+from backend.models.layers.pixels import composite_grey, frame_foreground, normalise
 from backend.models.layers.vision_transformer import VisionTransformerConfig
-from backend.models.reconstructor.triposr import TripoSR, TripoSRConfig, resize_input
+from backend.models.reconstructor.triposr import BACKGROUND, TripoSR, TripoSRConfig, resize_input
 from backend.packs.public_names import TRIPOSR_NAMES, TRIPOSR_UNUSED
 from backend.packs.strict_loading import load_strictly
 
@@ -77,3 +78,13 @@ def test_field(original: Golden, model: TripoSR) -> None:
     original.check("query_density_act", density)
     original.check("query_color", rgb)
     original.check("grid24_density_act", model.density_grid(planes, 24))
+
+
+def test_input_image(golden: Callable[..., Golden]) -> None:
+    preproc = golden("triposr", "preproc_")
+    framed = frame_foreground(preproc.array("rgba_u8"), 0.85)
+    np.testing.assert_array_equal(framed, preproc.outputs["resize_foreground_0.85"])
+    flat = composite_grey(framed, BACKGROUND)
+    np.testing.assert_array_equal(flat, preproc.outputs["composited_u8"])
+    resized = resize_input(torch.from_numpy(flat).permute(2, 0, 1)[None] / 255, 128)
+    preproc.check("processor_512_from_composited", resized.permute(0, 2, 3, 1))
