@@ -1,0 +1,38 @@
+"""Results on disk, one file an object and job, so that an interrupted evaluation goes on where it stopped."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one job gave for one object."""
+
+    numbers: dict[str, float]
+    """By '<group>/<metric>', such as 'fixed/f05' or 'views/psnr'."""
+    error: str | None = None
+    """Why there is no result, in which case the geometry counts as failed."""
+
+
+def cached(path: Path, key: Mapping[str, object], compute: Callable[[], Outcome]) -> Outcome:
+    """The outcome stored at `path` if it was stored under the same key, or else `compute`'s, stored.
+
+    Args:
+        key: all that the outcome depends on, as JSON values.
+    """
+    # Through JSON, as the stored key went: tuples become lists.
+    wanted = json.loads(json.dumps(key))
+    if path.exists():
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        if stored["key"] == wanted:
+            return Outcome(stored["numbers"], stored["error"])
+    outcome = compute()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps({"key": wanted, **asdict(outcome)}, indent=1), encoding="utf-8")
+    partial.replace(path)
+    return outcome
