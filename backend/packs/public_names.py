@@ -36,7 +36,7 @@ def dinov2_names(ours: str, stored: str) -> list[NameRule]:
             for index, name in enumerate(("query", "key", "value"))
         ),
         NameRule(rf"{block}\.attention\.out\.(\w+)", rf"{layer}.attn.proj.\2"),
-        NameRule(rf"{block}\.scale(\d)\.gain", rf"{layer}.ls\2.gamma"),
+        NameRule(rf"{block}\.gain(\d)\.weight", rf"{layer}.ls\2.gamma"),
         NameRule(rf"{block}\.mlp\.up\.(\w+)", rf"{layer}.mlp.fc1.\2"),
         NameRule(rf"{block}\.mlp\.down\.(\w+)", rf"{layer}.mlp.fc2.\2"),
         NameRule(rf"{block}\.(norm\d)\.(\w+)", rf"{layer}.\2.\3"),

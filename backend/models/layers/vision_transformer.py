@@ -44,12 +44,14 @@ class VisionTransformerConfig:
 
 
 class LayerScale(nn.Module):
+    """A learnt gain for each channel (arXiv 2103.17239)."""
+
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.gain = nn.Parameter(torch.ones(width))
+        self.weight = nn.Parameter(torch.ones(width))
 
     def forward(self, tokens: Float[Tensor, "batch token width"]) -> Float[Tensor, "batch token width"]:
-        return tokens * self.gain
+        return tokens * self.weight
 
 
 class VisionTransformerBlock(nn.Module):
@@ -59,10 +61,10 @@ class VisionTransformerBlock(nn.Module):
         super().__init__()
         self.norm1 = nn.LayerNorm(config.width, eps=config.norm_eps)
         self.attention = Attention(config.width, config.heads, qkv_bias=True, out_bias=True)
-        self.scale1 = LayerScale(config.width) if config.layer_scale else nn.Identity()
+        self.gain1 = LayerScale(config.width) if config.layer_scale else nn.Identity()
         self.norm2 = nn.LayerNorm(config.width, eps=config.norm_eps)
         self.mlp = FeedForward(config.width, config.hidden)
-        self.scale2 = LayerScale(config.width) if config.layer_scale else nn.Identity()
+        self.gain2 = LayerScale(config.width) if config.layer_scale else nn.Identity()
         self.modulation = (
             None
             if config.modulation_width is None
@@ -74,13 +76,12 @@ class VisionTransformerBlock(nn.Module):
         tokens: Float[Tensor, "batch token width"],
         modulation: Float[Tensor, "batch modulation"] | None,
     ) -> Float[Tensor, "batch token width"]:
-        for_attention, for_mlp = self.norm1, self.norm2
         if self.modulation is None:
-            tokens = tokens + self.scale1(self.attention(for_attention(tokens)))
-            return tokens + self.scale2(self.mlp(for_mlp(tokens)))
+            tokens = tokens + self.gain1(self.attention(self.norm1(tokens)))
+            return tokens + self.gain2(self.mlp(self.norm2(tokens)))
         shift1, scale1, shift2, scale2 = self.modulation(modulation)[:, None].chunk(4, dim=-1)
-        tokens = tokens + self.scale1(self.attention(for_attention(tokens) * (1 + scale1) + shift1))
-        return tokens + self.scale2(self.mlp(for_mlp(tokens) * (1 + scale2) + shift2))
+        tokens = tokens + self.gain1(self.attention(self.norm1(tokens) * (1 + scale1) + shift1))
+        return tokens + self.gain2(self.mlp(self.norm2(tokens) * (1 + scale2) + shift2))
 
 
 class VisionTransformer(nn.Module):
