@@ -1,8 +1,9 @@
 """Zero level set of a signed distance function, the grid refined only near the surface.
 
-A cell of side c that the surface crosses has a corner within sqrt(3)/2 c of it, so for a true distance
-function the cells beyond that bound need no finer samples. Networks are only nearly distances: a change of
-sign among a cell's corners keeps it too.
+A cell of side c that the surface crosses has a corner within sqrt(3)/2 c of it, and its corners are at most
+(3 + 3 sqrt(2) + sqrt(3)) / 8 c from it on average, so for a true distance function the cells beyond these
+bounds need no finer samples. Networks are only nearly distances: a change of sign among a cell's corners
+keeps it too.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from jaxtyping import Bool, Float32, Int32
 from skimage.measure import marching_cubes
 
 from backend.errors import EmptySurfaceError
+
+NEAREST_CORNER = math.sqrt(3) / 2
+MEAN_OF_CORNERS = (3 + 3 * math.sqrt(2) + math.sqrt(3)) / 8
 
 SignedDistance = Callable[[Float32[np.ndarray, "point 3"]], Float32[np.ndarray, " point"]]
 
@@ -68,8 +72,8 @@ def sample_near_surface(
 
 
 def _cells_near_surface(values: Float32[np.ndarray, "n n n"], cell: float) -> Bool[np.ndarray, "m m m"]:
-    """Cells whose corners differ in sign or come within the bound of the module's docstring."""
-    lowest = highest = values
+    """Cells whose corners differ in sign or come within the bounds of the module's docstring."""
+    lowest = highest = mean = values
     nearest = np.abs(values)
     for axis in range(3):
         low = tuple(slice(None, -1) if a == axis else slice(None) for a in range(3))
@@ -77,7 +81,9 @@ def _cells_near_surface(values: Float32[np.ndarray, "n n n"], cell: float) -> Bo
         lowest = np.minimum(lowest[low], lowest[high])
         highest = np.maximum(highest[low], highest[high])
         nearest = np.minimum(nearest[low], nearest[high])
-    return ((lowest < 0) & (highest >= 0)) | (nearest < math.sqrt(3) / 2 * cell)
+        mean = (mean[low] + mean[high]) / 2
+    close = (nearest < NEAREST_CORNER * cell) & (np.abs(mean) < MEAN_OF_CORNERS * cell)
+    return close | ((lowest < 0) & (highest >= 0))
 
 
 def _fine_points_of(cells: Bool[np.ndarray, "m m m"]) -> Bool[np.ndarray, "f f f"]:

@@ -56,7 +56,7 @@ def render_unlit(
         rgba = np.zeros((fine * fine, 4), np.float32)
         rgba[seen, :3] = sample_map(base_color, buffer.hits[seen].interpolate(faces, uvs))
         rgba[seen, 3] = 1
-        images.append(_shrink(rgba.reshape(fine, fine, 4), supersampling))
+        images.append(shrink(rgba.reshape(fine, fine, 4), size))
     return np.stack(images)
 
 
@@ -93,12 +93,11 @@ def sample_image(
     return np.ascontiguousarray(samples[0, :, 0].numpy().T)
 
 
-def _shrink(rgba: Float32[np.ndarray, "fine fine 4"], factor: int) -> Float32[np.ndarray, "size size 4"]:
-    """Area average, colours weighted by alpha."""
-    if factor == 1:
+def shrink(rgba: Float32[np.ndarray, "side side 4"], size: int) -> Float32[np.ndarray, "size size 4"]:
+    """Area average of a straight-alpha image, colours weighted by alpha."""
+    if rgba.shape[0] == size:
         return rgba
-    size = (rgba.shape[1] // factor, rgba.shape[0] // factor)
     weighted = np.concatenate([rgba[..., :3] * rgba[..., 3:], rgba[..., 3:]], axis=-1)
-    small = cv2.resize(weighted, size, interpolation=cv2.INTER_AREA)
-    small[..., :3] /= np.maximum(small[..., 3:], 1e-6)
+    small = cv2.resize(weighted, (size, size), interpolation=cv2.INTER_AREA)
+    small[..., :3] = small[..., :3] / np.maximum(small[..., 3:], 1e-6)
     return small

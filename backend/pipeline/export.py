@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import cv2
 import numpy as np
 import trimesh
 from jaxtyping import Float32
 from PIL import Image
 
 from backend.geometry.register_reference import mask_iou
-from backend.geometry.render import render_unlit
+from backend.geometry.render import render_unlit, shrink
 from backend.pipeline.stage_data import Fidelity, Foreground, TexturedMesh
 
 FIDELITY_SIZE = 512
@@ -59,7 +58,7 @@ def measure_fidelity(textured: TexturedMesh, foreground: Foreground) -> Fidelity
         size,
         supersampling=2,
     )[0]
-    wanted = _shrink_straight(foreground.image, size)
+    wanted = shrink(foreground.image, size)
     rendered_mask, wanted_mask = rendered[..., 3] > 0.5, wanted[..., 3] > 0.5
     union = rendered_mask | wanted_mask
     error = float(np.mean((_over_white(rendered)[union] - _over_white(wanted)[union]) ** 2))
@@ -77,16 +76,6 @@ def _name_tangents(tree: dict[str, Any]) -> None:
     for mesh in tree["meshes"]:
         for primitive in mesh["primitives"]:
             primitive["attributes"]["TANGENT"] = primitive["attributes"].pop("_tangent")
-
-
-def _shrink_straight(
-    rgba: Float32[np.ndarray, "side side 4"], size: int
-) -> Float32[np.ndarray, "size size 4"]:
-    """Area average of straight-alpha colours, weighted by alpha."""
-    weighted = np.concatenate([rgba[..., :3] * rgba[..., 3:], rgba[..., 3:]], axis=-1)
-    small = cv2.resize(weighted, (size, size), interpolation=cv2.INTER_AREA)
-    small[..., :3] /= np.maximum(small[..., 3:], 1e-6)
-    return small
 
 
 def _over_white(rgba: Float32[np.ndarray, "size size 4"]) -> Float32[np.ndarray, "size size 3"]:

@@ -27,8 +27,8 @@ from backend.geometry.uv_atlas import UvMesh, unwrap
 from backend.geometry.vertex_frames import unit, vertex_tangents
 from backend.pipeline.stage_data import Field, Foreground, Maps, Mesh, Progress, TexturedMesh, Views
 
-FIELD_MAP_SIZE = 512
-"""Largest map sampled from the field itself: it varies more slowly than its texels."""
+FIELD_MAP_SIZE = 256
+"""Largest map sampled from the field itself: about a sample for each cell of the isosurface's grid."""
 NORMAL_STEP = 1 / 128
 """Step of the field's gradient, in half extents: half a cell of the isosurface's grid."""
 FIELD_WEIGHT = 0.02
@@ -109,7 +109,7 @@ def _sample_field(mesh: Mesh, field: Field, atlas: UvMesh, size: int, progress: 
     points = (points * mesh.model_scale + mesh.model_offset).astype(np.float32)
     gradient = gradient_normals(batched_sdf(field), points, NORMAL_STEP * field.half_extent)
     # A field that is flat at a point says nothing about its direction there: the mesh does.
-    flat = ~gradient.any(axis=1)
+    flat = np.flatnonzero(~gradient.any(axis=1))
     gradient[flat] = unit(texels.hits[flat].interpolate(atlas.faces, mesh.normals[atlas.source_vertex]))
     progress.advance("textures", 0.4)
     albedo = np.empty((len(points), 3), np.float32)
