@@ -15,6 +15,7 @@ from PIL import Image
 
 from backend.device import describe
 from backend.errors import OutputError
+from backend.pipeline.export import reference_camera_of_glb
 from backend.pipeline.stage_data import Asset, NormalViews, Options, Views
 
 
@@ -90,6 +91,7 @@ def make_report(asset: Asset, *, name: str, options: Options, pack: PackIdentity
         "estimated_elevation_degrees": asset.views.elevation_degrees,
         "foreground_method": asset.foreground.method,
         "fidelity": asdict(asset.fidelity),
+        "reference_camera": reference_camera_of_glb(asset.textured, options.height_metres),
     }
 
 

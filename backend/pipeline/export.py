@@ -46,6 +46,22 @@ def export_glb(textured: TexturedMesh, *, name: str, height_metres: float) -> by
     return trimesh.exchange.gltf.export_glb(scene, include_normals=True, tree_postprocessor=_name_tangents)
 
 
+def reference_camera_of_glb(textured: TexturedMesh, height_metres: float) -> dict[str, Any]:
+    """The camera of the reference image in the GLB's frame and metres, for whoever renders the GLB.
+
+    camera_to_world (4 x 4, OpenGL axes), focal (half image heights), centre (NDC), as in geometry.cameras.
+    """
+    base, scale = _base_and_scale(textured.vertices, height_metres)
+    camera = textured.reference_camera
+    pose = camera.camera_to_world[0].detach().double().cpu().numpy().copy()
+    pose[:3, 3] = (pose[:3, 3] - base) * scale
+    return {
+        "camera_to_world": pose.tolist(),
+        "focal": float(camera.focal[0]),
+        "centre": [float(offset) for offset in camera.centre[0]],
+    }
+
+
 def measure_fidelity(textured: TexturedMesh, foreground: Foreground) -> Fidelity:
     """The asset rendered unlit from the reference camera against the foreground crop."""
     size = min(FIDELITY_SIZE, foreground.image.shape[0])
@@ -66,9 +82,17 @@ def measure_fidelity(textured: TexturedMesh, foreground: Foreground) -> Fidelity
 
 
 def _on_the_ground(vertices: Float32[np.ndarray, "vertex 3"], height_metres: float) -> np.ndarray:
+    base, scale = _base_and_scale(vertices, height_metres)
+    return ((vertices - base) * scale).astype(np.float32)
+
+
+def _base_and_scale(
+    vertices: Float32[np.ndarray, "vertex 3"], height_metres: float
+) -> tuple[np.ndarray, float]:
+    """Centre of the box's lower side, and metres a unit: position in the GLB = (position - base) * scale."""
     lowest, highest = vertices.min(axis=0), vertices.max(axis=0)
     base = np.array([(lowest[0] + highest[0]) / 2, lowest[1], (lowest[2] + highest[2]) / 2])
-    return ((vertices - base) * (height_metres / (highest[1] - lowest[1]))).astype(np.float32)
+    return base, float(height_metres / (highest[1] - lowest[1]))
 
 
 def _name_tangents(tree: dict[str, Any]) -> None:

@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import trimesh
 from PIL import Image
 
-from backend.geometry.cameras import orbit_cameras
+from backend.geometry.cameras import Cameras, orbit_cameras
 from backend.geometry.render import render_unlit
-from backend.pipeline.export import export_glb, measure_fidelity
+from backend.pipeline.export import export_glb, measure_fidelity, reference_camera_of_glb
 from backend.pipeline.stage_data import Foreground, Mesh, TexturedMesh
 from tests.backend.geometry.analytic_fields import capsules
 from tests.backend.geometry.painted_asset import bake_painted
@@ -124,3 +125,14 @@ def test_fidelity_of_a_good_a_recoloured_and_a_moved_asset() -> None:
     assert measure_fidelity(inverted, foreground).psnr < 10
     camera = replace(textured.reference_camera, centre=textured.reference_camera.centre + 0.2)
     assert measure_fidelity(replace(textured, reference_camera=camera), foreground).mask_iou < 0.7
+
+
+def test_the_reference_camera_moves_with_the_glb() -> None:
+    _, textured, _ = asset()
+    told = reference_camera_of_glb(textured, height_metres=1.7)
+    camera = Cameras(
+        torch.tensor([told["camera_to_world"]]), torch.tensor([told["focal"]]), torch.tensor([told["centre"]])
+    )
+    in_glb, _ = camera.project(torch.tensor(np.asarray(loaded().vertices), dtype=torch.float32))
+    before, _ = textured.reference_camera.project(torch.from_numpy(textured.vertices))
+    assert torch.allclose(in_glb, before, atol=1e-4)
