@@ -173,9 +173,9 @@ class _Noising:
         self._alphas = scheduler.alphas_cumprod
 
     def draw_steps(self, count: int, generator: torch.Generator) -> Tensor:
-        """Uniform, but a quarter of the draws at pure noise, where sampling starts."""
+        """Uniform, but half of the draws at pure noise, where sampling starts and most is decided."""
         steps = torch.randint(0, 1000, (count,), generator=generator)
-        return torch.where(torch.rand(count, generator=generator) < 0.25, 999, steps)
+        return torch.where(torch.rand(count, generator=generator) < 0.5, 999, steps)
 
     def add(self, clean: Tensor, steps: Tensor, generator: torch.Generator) -> Tensor:
         noise = torch.randn(clean.shape, generator=generator).to(clean.device)
