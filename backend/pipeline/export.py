@@ -43,7 +43,7 @@ def export_glb(textured: TexturedMesh, *, name: str, height_metres: float) -> by
     )
     scene = trimesh.Scene()
     scene.add_geometry(mesh, node_name=name, geom_name=name)
-    return trimesh.exchange.gltf.export_glb(scene, include_normals=True, tree_postprocessor=_name_tangents)
+    return trimesh.exchange.gltf.export_glb(scene, include_normals=True, tree_postprocessor=_name_parts)
 
 
 def reference_camera_of_glb(textured: TexturedMesh, height_metres: float) -> dict[str, Any]:
@@ -95,11 +95,19 @@ def _base_and_scale(
     return base, float(height_metres / (highest[1] - lowest[1]))
 
 
-def _name_tangents(tree: dict[str, Any]) -> None:
-    """trimesh writes attributes it does not know as application-specific; TANGENT is glTF's own."""
-    for mesh in tree["meshes"]:
-        for primitive in mesh["primitives"]:
-            primitive["attributes"]["TANGENT"] = primitive["attributes"].pop("_tangent")
+def _name_parts(tree: dict[str, Any]) -> None:
+    """Name the images, and the tangents, which trimesh takes for application-specific data."""
+    (mesh,), (material,) = tree["meshes"], tree["materials"]
+    (primitive,) = mesh["primitives"]
+    primitive["attributes"]["TANGENT"] = primitive["attributes"].pop("_tangent")
+    surface = material["pbrMetallicRoughness"]
+    for name, texture in (
+        ("base_color", surface["baseColorTexture"]),
+        ("roughness_metallic", surface["metallicRoughnessTexture"]),
+        ("normal", material["normalTexture"]),
+    ):
+        source = tree["textures"][texture["index"]]["source"]
+        tree["images"][source]["name"] = f"{material['name']} {name}"
 
 
 def _over_white(rgba: Float32[np.ndarray, "size size 4"]) -> Float32[np.ndarray, "size size 3"]:

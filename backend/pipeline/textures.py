@@ -29,8 +29,9 @@ from backend.pipeline.stage_data import Field, Foreground, Maps, Mesh, Progress,
 
 FIELD_MAP_SIZE = 256
 """Largest map sampled from the field itself: about a sample for each cell of the isosurface's grid."""
-NORMAL_STEP = 1 / 128
-"""Step of the field's gradient, in half extents: half a cell of the isosurface's grid."""
+NORMAL_STEP = 1 / 64
+"""Step of the field's gradient, in half extents: a cell of the isosurface's grid, so that rounding in a
+network of reduced precision does not show."""
 FIELD_WEIGHT = 0.02
 """The field's say beside a generated view that sees the point squarely (1)."""
 VIEW_SHARPNESS = 3

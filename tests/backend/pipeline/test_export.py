@@ -65,6 +65,11 @@ def test_one_named_mesh_with_one_complete_material() -> None:
     assert surface["metallicFactor"] == surface["roughnessFactor"] == 1
     assert surface["baseColorFactor"] == [1, 1, 1, 1]
     assert "normalTexture" in material
+    assert {image["name"].removeprefix("small vase ") for image in tree["images"]} == {
+        "base_color",
+        "roughness_metallic",
+        "normal",
+    }
     assert all(image["mimeType"] == "image/png" and "uri" not in image for image in tree["images"])
 
 
