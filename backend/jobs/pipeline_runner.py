@@ -49,7 +49,7 @@ class PipelineRunner:
         )
         with naming_out_of_memory():
             pack = self._pack(request.pack)
-            asset = image_to_asset(image, options, pack, progress)
+            asset = image_to_asset(image, options, pack, progress, request.name)
             return write_asset(asset, folder, name=request.name, options=options, pack=pack)
 
     def _pack(self, name: str) -> Pack:

@@ -15,8 +15,10 @@ from backend.pipeline.textures import bake_textures
 from backend.pipeline.views import generate_views
 
 
-def image_to_asset(image: bytes, options: Options, pack: Pack, progress: Progress) -> Asset:
-    """Turn the bytes of an image file into an asset (Edify 3D, arXiv 2411.07135, figure 2).
+def image_to_asset(
+    image: bytes, options: Options, pack: Pack, progress: Progress, name: str = "asset"
+) -> Asset:
+    """Turn the bytes of an image file into an asset called `name` (Edify 3D, arXiv 2411.07135, figure 2).
 
     Raises:
         ImageError: the bytes are no usable image.
@@ -38,7 +40,7 @@ def image_to_asset(image: bytes, options: Options, pack: Pack, progress: Progres
     with clock("textures"):
         textured = bake_textures(mesh, field, views, foreground, options.texture_size, progress)
     with clock("export"):
-        glb = export_glb(textured, name="asset", height_metres=options.height_metres)
+        glb = export_glb(textured, name=name, height_metres=options.height_metres)
         fidelity = measure_fidelity(textured, foreground)
     progress.advance("export", 1.0)
     return Asset(

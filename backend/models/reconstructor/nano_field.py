@@ -13,7 +13,8 @@ from backend.models.reconstructor.nano_voxel import HALF_EXTENT, NanoVoxelRecons
 class NanoField:
     """One reconstructed object."""
 
-    half_extent = HALF_EXTENT
+    half_extent = 1.1 * HALF_EXTENT
+    """A margin around the volume, so that surfaces on its border are not cut open."""
 
     def __init__(self, net: NanoVoxelReconstructor, latent: VoxelLatent) -> None:
         self._net = net
