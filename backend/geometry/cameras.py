@@ -59,9 +59,7 @@ class Cameras:
         ndc = in_camera[..., :2] * self.focal[:, None, None] / depth.clamp_min(1e-6)[..., None]
         return ndc + self.centre[:, None, :], depth
 
-    def rays(
-        self, size: int
-    ) -> tuple[Float[Tensor, "view size size 3"], Float[Tensor, "view size size 3"]]:
+    def rays(self, size: int) -> tuple[Float[Tensor, "view size size 3"], Float[Tensor, "view size size 3"]]:
         """Origin and unit direction of the ray through each pixel centre, rows from the top."""
         steps = (torch.arange(size, device=self.focal.device, dtype=torch.float32) + 0.5) / size * 2 - 1
         x, y = torch.meshgrid(steps, -steps, indexing="xy")

@@ -73,7 +73,7 @@ def read_preset(path: Path) -> NanoPreset:
             NanoVoxelConfig(**_with_tuples(data["reconstructor"])),
             SamplingConfig(**data["sampling"]),
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise PackError(
             f"{path} is no configuration of this version's nano ({type(error).__name__}: {error}). "
             "Install the pack that belongs to this version of Bozzetto."

@@ -21,6 +21,7 @@ import torch
 
 from backend.device import autocast_dtype, describe, pick_device, use_available_cores
 from backend.errors import BozzettoError, OptionError
+from backend.models.multiview.nano_denoiser import NanoNormalControl
 from backend.models.multiview.nano_sampler import make_scheduler
 from backend.models.presets import NANO
 from backend.packs.loading import assemble_nano, build_nano, save_nano
@@ -122,6 +123,9 @@ def _train(what: str, arguments: argparse.Namespace, samples: Path) -> None:
         step = load_averaged(getattr(modules, name), folder / f"{name}.pt")
         getattr(modules, name).to(device)
         print(f"Using {name} as of step {step}.")
+    if what == "normals":
+        # A ControlNet starts as a copy of the trained denoiser's encoder; build_nano copied a random one.
+        modules = replace(modules, normals=NanoNormalControl(modules.views))
     task: Task
     if what == "coordinates":
         task = CoordinateTask(modules.coordinates, precision)
@@ -144,7 +148,7 @@ def _train(what: str, arguments: argparse.Namespace, samples: Path) -> None:
 
     def open_data(held_out: bool) -> ExampleSource:
         rendered = RenderedDataset(samples, validation=held_out)
-        if arguments.generated and not held_out:
+        if what == "reconstructor" and arguments.generated and not held_out:
             return MixedViews(rendered, arguments.work / "generated")
         return rendered
 

@@ -220,7 +220,10 @@ def _part_of(geometry: trimesh.Trimesh, transform: np.ndarray) -> Part:
     elif isinstance(visual, ColorVisuals) and visual.kind == "vertex":
         colour = (np.asarray(visual.vertex_colors)[faces][..., :3] / 255).astype(np.float32)
     ones = np.ones(len(faces), dtype=np.float32)
-    return Part(positions, normals, uvs, colour, ones * 0.5, ones * 0.0, texture)
+    # A mirroring node turns the winding (glTF 2.0, section 3.7.4).
+    order = [0, 2, 1] if np.linalg.det(linear) < 0 else [0, 1, 2]
+    corners = (positions[:, order], normals[:, order], uvs[:, order], colour[:, order])
+    return Part(*corners, ones * 0.5, ones * 0.0, texture)
 
 
 def _texels(texture: np.ndarray, uv: np.ndarray) -> np.ndarray:

@@ -37,7 +37,7 @@ def generate_views_of(
             continue
         indices = chosen[number * _CHUNK : (number + 1) * _CHUNK]
         views = [_generate(pack, data[int(index)], seed=int(index)) for index in indices]
-        partial = target.with_suffix(".part.npz")
+        partial = folder / f"partial_{number:05d}.npz"
         np.savez(
             partial,
             indices=indices,

@@ -160,10 +160,11 @@ def train(
     validation = [
         Batch.stack([held_out[int(i)] for i in chunk], device)
         for chunk in np.array_split(
-            np.random.default_rng(1).choice(len(held_out), min(48, len(held_out)), replace=False), 6
+            np.random.default_rng(1).choice(len(held_out), min(48, len(held_out)), replace=False),
+            min(6, len(held_out)),
         )
     ]
-    sums: dict[str, float] = {}
+    values: dict[str, list[float]] = {}
     count, last_save, window = 0, time.monotonic(), time.monotonic()
     module.train()
     while step < options.steps:
@@ -183,16 +184,17 @@ def train(
         step += 1
         count += 1
         for name, value in {"loss": loss.item(), "norm": norm.item(), **figures}.items():
-            sums[name] = sums.get(name, 0.0) + value
+            values.setdefault(name, []).append(value)
         now = time.monotonic()
         if step % 50 == 0 or step == options.steps:
             elapsed = now - window
             trained_seconds += elapsed
             log(
-                {name: value / count for name, value in sums.items()}
+                # A figure may be missing from some steps, so each has its own count.
+                {name: sum(seen) / len(seen) for name, seen in values.items()}
                 | {"samples_per_second": count * options.batch / elapsed}
             )
-            sums, count, window = {}, 0, now
+            values, count, window = {}, 0, now
         if step % options.validate_every == 0 or step == options.steps:
             with averaged_weights(parameters, averaged), torch.no_grad():
                 module.eval()

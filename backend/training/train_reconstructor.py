@@ -19,10 +19,6 @@ _OCCUPANCY_WIDTH = 0.01
 """Model units over which the occupancy goes from full to empty."""
 _SDF_LIMIT = 0.1
 
-InputViews = tuple[
-    Float[Tensor, "batch 6 4 h w"], Float[Tensor, "batch 6 3 h w"], Float[Tensor, "batch 6 h w"]
-]
-
 
 class ReconstructorTask:
     """The views given are corrupted half of the time (augmentation.corrupt_views)."""
@@ -34,13 +30,15 @@ class ReconstructorTask:
         self._precision = precision
 
     def loss(self, batch: Batch, generator: torch.Generator) -> tuple[Float[Tensor, ""], dict[str, float]]:
-        rgba, normals, depth = self._inputs(batch, generator)
+        rgba, transform = recolour(batch.view_rgba, generator)
+        material = _recoloured(batch.surface_material, transform)
+        rgba, normals, depth = corrupt_views(rgba, batch.view_normal, batch.view_depth, generator)
         chosen = torch.randperm(batch.points.shape[1], generator=generator)[:QUERIES]
         on_surface = torch.randperm(batch.surface_points.shape[1], generator=generator)[:SURFACE_QUERIES]
         points = torch.cat([batch.points[:, chosen], batch.surface_points[:, on_surface]], dim=1)
         values = self._run(rgba, normals, depth, points)
         target = batch.sdf[:, chosen]
-        parts = self._parts(values, target, batch.surface_material[:, on_surface])
+        parts = self._parts(values, target, material[:, on_surface])
         total = (
             parts["occupancy"]
             + 10 * parts["sdf"]
@@ -65,14 +63,6 @@ class ReconstructorTask:
                 sums[f"val_{name}"] = sums.get(f"val_{name}", 0.0) + value / len(batches)
         return sums
 
-    def _inputs(self, batch: Batch, generator: torch.Generator) -> InputViews:
-        rgba, transform = recolour(batch.view_rgba, generator)
-        material = batch.surface_material
-        matrix, gain = transform
-        tinted = (torch.einsum("bij,bnj->bni", matrix, material[..., :3]) * gain[:, None]).clamp(0, 1)
-        material[..., :3] = tinted
-        return corrupt_views(rgba, batch.view_normal, batch.view_depth, generator)
-
     def _run(
         self, rgba: Tensor, normals: Tensor, depth: Tensor, points: Float[Tensor, "batch point 3"]
     ) -> FieldValues:
@@ -96,3 +86,12 @@ class ReconstructorTask:
             "roughness": (values.roughness[:, count:] - material[..., 3]).abs().mean(),
             "metallic": (values.metallic[:, count:] - material[..., 4]).abs().mean(),
         }
+
+
+def _recoloured(
+    material: Float[Tensor, "batch surface 5"], transform: tuple[Tensor, Tensor]
+) -> Float[Tensor, "batch surface 5"]:
+    """The surface's albedo changed as `recolour` changed the views."""
+    matrix, gain = transform
+    albedo = torch.einsum("bij,bnj->bni", matrix, material[..., :3]) * gain[:, None]
+    return torch.cat([albedo.clamp(0, 1), material[..., 3:]], dim=-1)

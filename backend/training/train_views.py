@@ -92,7 +92,7 @@ class ViewTask:
 
 
 class NormalTask:
-    """The ControlNet; the denoiser stays as it is. Its RGB views are true ones with smooth colour noise."""
+    """The ControlNet; the denoiser stays as it is. Its RGB views are true ones, recoloured."""
 
     def __init__(
         self,
