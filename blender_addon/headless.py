@@ -11,8 +11,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import bpy  # isort: skip  (as a module, it makes the next one importable)
 import addon_utils
-import bpy
 
 MINIMUM_VERSION = (4, 2, 0)
 
