@@ -16,7 +16,7 @@ from mathutils import Matrix
 PANEL = 320
 """Side of one picture, pixels."""
 _BACKGROUND = 0.94
-_SAMPLES = 16
+_SAMPLES = 12
 _SIDES_DEGREES = (0.0, 90.0, 180.0, 270.0)
 _SENSOR = 36.0
 _FROM_GLTF = Matrix(((1, 0, 0, 0), (0, 0, -1, 0), (0, 1, 0, 0), (0, 0, 0, 1)))
