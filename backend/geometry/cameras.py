@@ -54,7 +54,8 @@ class Cameras:
     ) -> tuple[Float[Tensor, "view point 2"], Float[Tensor, "view point"]]:
         """World points to NDC and to depth, the distance along the viewing axis (positive in front)."""
         to_camera = self.world_to_camera
-        in_camera = torch.einsum("vij,pj->vpi", to_camera[:, :3, :3], points) + to_camera[:, None, :3, 3]
+        with _full_precision(points):
+            in_camera = torch.einsum("vij,pj->vpi", to_camera[:, :3, :3], points) + to_camera[:, None, :3, 3]
         depth = -in_camera[..., 2]
         ndc = in_camera[..., :2] * self.focal[:, None, None] / depth.clamp_min(1e-6)[..., None]
         return ndc + self.centre[:, None, :], depth
@@ -65,9 +66,15 @@ class Cameras:
         x, y = torch.meshgrid(steps, -steps, indexing="xy")
         ndc = torch.stack([x, y], dim=-1)[None] - self.centre[:, None, None, :]
         local = torch.cat([ndc / self.focal[:, None, None, None], -torch.ones_like(ndc[..., :1])], dim=-1)
-        directions = torch.einsum("vij,vhwj->vhwi", self.camera_to_world[:, :3, :3], local)
+        with _full_precision(local):
+            directions = torch.einsum("vij,vhwj->vhwi", self.camera_to_world[:, :3, :3], local)
         directions = torch.nn.functional.normalize(directions, dim=-1)
         return self.positions[:, None, None, :].expand_as(directions), directions
+
+
+def _full_precision(tensor: Tensor) -> torch.autocast:
+    """Pixels need more than bfloat16's eight bits, whatever the networks around a projection run in."""
+    return torch.autocast(tensor.device.type, enabled=False)
 
 
 def focal_from_fov(fov_degrees: float) -> float:

@@ -1,0 +1,55 @@
+"""A painted sphere seen by any cameras, in closed form: true views that need no renderer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from backend.geometry.cameras import Cameras
+
+_SUPERSAMPLING = 4
+
+
+@dataclass(frozen=True)
+class SphereViews:
+    """Zero outside the sphere, but for the coverage's fractions at its rim."""
+
+    rgba: Float[Tensor, "view 4 size size"]
+    normals: Float[Tensor, "view 3 size size"]
+    depth: Float[Tensor, "view size size"]
+    """Along the viewing axis."""
+    front: Float[Tensor, "view 3 size size"]
+    """World position of the first surface."""
+    back: Float[Tensor, "view 3 size size"]
+    """World position of the second."""
+
+
+def view_sphere(cameras: Cameras, size: int, radius: float = 0.4) -> SphereViews:
+    """A sphere around the origin in `paint_of`'s colours."""
+    origins, directions = cameras.rays(size * _SUPERSAMPLING)
+    middle = -(origins * directions).sum(-1)
+    half_chord = (radius**2 - origins.square().sum(-1) + middle**2).clamp_min(0).sqrt()
+    hit = half_chord > 0
+    front = origins + (middle - half_chord)[..., None] * directions
+    back = origins + (middle + half_chord)[..., None] * directions
+    forward = -cameras.camera_to_world[:, None, None, :3, 2]
+    depth = ((front - origins) * forward).sum(-1, keepdim=True)
+    channels = torch.cat([paint_of(front), front / radius, depth, front, back, torch.ones_like(depth)], -1)
+    summed = _area_mean(channels * hit[..., None], size)
+    coverage = summed[:, -1:]
+    mean = summed[:, :-1] / coverage.clamp_min(1e-6)
+    colour, normal, depth, front, back = mean.split([3, 3, 1, 3, 3], dim=1)
+    unit = torch.nn.functional.normalize(normal, dim=1)
+    return SphereViews(torch.cat([colour, coverage], 1), unit, depth[:, 0], front, back)
+
+
+def paint_of(points: Float[Tensor, "*point 3"]) -> Float[Tensor, "*point 3"]:
+    """A colour gradient for each axis, so that no two sides look alike."""
+    return (0.5 + 0.8 * points).clamp(0, 1)
+
+
+def _area_mean(values: Float[Tensor, "view h w c"], size: int) -> Float[Tensor, "view c size size"]:
+    return torch.nn.functional.interpolate(values.permute(0, 3, 1, 2), size=(size, size), mode="area")

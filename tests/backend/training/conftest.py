@@ -1,0 +1,19 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from backend.training.dataset import VIEW_SIZE
+from backend.training.rendering import Renderer
+
+
+@pytest.fixture(scope="session")
+def renderer() -> Iterator[Renderer]:
+    """A renderer at the dataset's size; tests that need one are skipped where OpenGL is missing."""
+    try:
+        opened = Renderer(VIEW_SIZE)
+    except Exception as error:  # whatever the loader of the system's libraries raises
+        pytest.skip(f"no OpenGL through EGL on this machine (libegl1, libgl1-mesa-dri): {error}")
+    with opened:
+        yield opened
