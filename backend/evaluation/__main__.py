@@ -11,6 +11,7 @@ from backend.device import pick_device, use_available_cores
 from backend.errors import BozzettoError
 from backend.evaluation.evaluate import Plan, evaluate
 from backend.evaluation.report import make_report
+from backend.evaluation.shape import POINTS
 from backend.packs.loading import load_pack
 from backend.pipeline.stage_data import Options
 
@@ -27,7 +28,16 @@ def main(argv: Sequence[str]) -> int:
     )
     data = arguments.data / arguments.split if arguments.split else arguments.data
     seeds = tuple(arguments.seeds)
-    plan = Plan(data, arguments.out, arguments.train, arguments.limit, seeds, options, arguments.oracle)
+    plan = Plan(
+        data,
+        arguments.out,
+        train=arguments.train,
+        limit=arguments.limit,
+        seeds=seeds,
+        options=options,
+        points=arguments.points,
+        oracle=arguments.oracle,
+    )
     try:
         use_available_cores()
         pack = None if arguments.baselines_only else load_pack(arguments.pack, pick_device())
@@ -66,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--texture-size", type=int, default=Options.texture_size, metavar="N")
     parser.add_argument("--steps", type=int, metavar="N", help="denoising steps (default: the pack's)")
     parser.add_argument("--guidance", type=float, metavar="X", help="guidance scale (default: the pack's)")
+    parser.add_argument("--points", type=int, default=POINTS, metavar="N", help="sampled on each surface")
     parser.add_argument(
         "--oracle", action="store_true", help="also the nearest training asset by shape (slow)"
     )

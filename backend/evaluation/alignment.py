@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 from jaxtyping import Float
-from scipy.spatial import cKDTree  # type: ignore[import-untyped]
+from scipy.spatial import cKDTree
 
 COARSE_POINTS, FINE_POINTS = 600, 3_000
 COARSE_ROUNDS, FINE_ROUNDS = 5, 20

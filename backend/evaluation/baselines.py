@@ -6,7 +6,7 @@ import numpy as np
 import torch
 import trimesh
 from jaxtyping import Float, Float32
-from scipy import ndimage  # type: ignore[import-untyped]
+from scipy import ndimage
 from skimage import measure
 
 from backend.geometry.cameras import Cameras

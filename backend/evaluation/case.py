@@ -60,13 +60,14 @@ def open_studio(view_size: int, view_distance: float) -> Iterator[Studio]:
 class Case:
     """A GLB under evaluation."""
 
-    def __init__(self, path: Path, studio: Studio) -> None:
+    def __init__(self, path: Path, studio: Studio, points: int) -> None:
         self.path = path
+        self.points = points
         self.studio = studio
 
     @cached_property
     def item(self) -> EvaluationObject:
-        return load_object(self.path)
+        return load_object(self.path, self.points)
 
     @cached_property
     def image(self) -> UInt8[np.ndarray, "size size 4"]:

@@ -19,7 +19,7 @@ from backend.evaluation.metrics import Geometry, GeometryScores, compare
 from backend.evaluation.references import PROTOCOL, list_objects
 from backend.evaluation.results import Outcome, cached
 from backend.evaluation.retrieval import Gallery, build_gallery
-from backend.evaluation.shape import shape_in_unit_box
+from backend.evaluation.shape import POINTS, shape_in_unit_box
 from backend.evaluation.system import reconstruct_from_truth, run_system
 from backend.packs.loading import Pack
 from backend.pipeline.stage_data import NormalViews, Options, Views
@@ -44,6 +44,8 @@ class Plan:
     limit: int | None = None
     seeds: tuple[int, ...] = (0,)
     options: Options = field(default_factory=Options)
+    points: int = POINTS
+    """Sampled on each surface."""
     oracle: bool = False
     """Also the nearest training asset by shape; slow."""
 
@@ -76,12 +78,13 @@ def evaluate(plan: Plan, pack: Pack | None) -> list[ObjectResults]:
     results = []
     with open_studio(size, distance) as studio:
         for path in tqdm(paths, desc="evaluate", unit="object"):
-            case = Case(path, studio)
+            case = Case(path, studio, plan.points)
             folder = plan.out / "objects" / path.stem
             key: dict[str, object] = {
                 "protocol": PROTOCOL,
                 "bytes": path.stat().st_size,
                 "views": [size, distance],
+                "points": plan.points,
             }
             measured = {
                 name: cached(folder / f"baseline {name}.json", key, partial(_measure, case, make))
@@ -114,7 +117,7 @@ def _measure(case: Case, make: Baseline) -> Outcome:
     triangles = make(case)
     if not len(triangles):
         return Outcome(_flat(Geometry(_WORST, _WORST)), "empty")
-    return Outcome(_flat(compare(shape_in_unit_box(triangles), case.item.truth)))
+    return Outcome(_flat(compare(shape_in_unit_box(triangles, case.points), case.item.truth)))
 
 
 def _reconstruct(case: Case, pack: Pack, faces: int) -> Outcome:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 
-from backend.evaluation.shape import Shape, shape_in_unit_box
+from backend.evaluation.shape import POINTS, Shape, shape_in_unit_box
 from backend.geometry.cameras import Cameras, focal_from_fov, orbit_cameras, six_view_cameras
 from backend.pipeline.stage_data import NormalViews, Views
 from backend.training.assets import Model, load_model
@@ -82,16 +82,16 @@ def reference_view(name: str) -> ReferenceView:
     return ReferenceView(azimuth, elevation, fov, random_lighting(rng))
 
 
-def load_object(path: Path) -> EvaluationObject:
+def load_object(path: Path, points: int = POINTS) -> EvaluationObject:
     """Read a GLB and bring it into its reference camera's frame.
 
     The assets' own roughness and metallic are exporters' constants, hence no ground truth: each part is given
-    values drawn by the file's name, which the reference image then shows.
+    values drawn by the file's name, which the reference image then shows. `points` are sampled on the truth.
     """
     view = reference_view(path.name)
     model = load_model(path).with_random_materials(_rng_of(path.name), recolour=0.0)
     model = model.turned(-view.azimuth).in_sphere()
-    return EvaluationObject(path.stem, model, view, shape_in_unit_box(model.triangles))
+    return EvaluationObject(path.stem, model, view, shape_in_unit_box(model.triangles, points))
 
 
 def render_reference(item: EvaluationObject, renderer: Renderer) -> UInt8[np.ndarray, "size size 4"]:

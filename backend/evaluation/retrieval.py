@@ -119,5 +119,5 @@ def _mean_occupancy(paths: list[Path]) -> Float32[np.ndarray, "n n n"]:
     inner = (slice(MARGIN, -MARGIN),) * 3
     for index, path in enumerate(tqdm(paths, desc="mean shape", unit="asset")):
         turned = load_model(path).turned(-AZIMUTHS[index % len(AZIMUTHS)])
-        total += shape_in_unit_box(turned.triangles, 50_000).occupancy[inner]
+        total += shape_in_unit_box(turned.triangles, 20_000).occupancy[inner]
     return total / len(paths)

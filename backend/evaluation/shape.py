@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import igl  # type: ignore[import-untyped]
+import igl
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int64
-from scipy import ndimage  # type: ignore[import-untyped]
+from scipy import ndimage
 
 POINTS = 100_000
 RESOLUTION = 64

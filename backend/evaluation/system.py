@@ -92,7 +92,7 @@ def reconstruct_from_truth(
 
 
 def measure_mesh(mesh: Mesh, item: EvaluationObject) -> Geometry:
-    return compare(shape_in_unit_box(mesh.vertices[mesh.faces]), item.truth)
+    return compare(shape_in_unit_box(mesh.vertices[mesh.faces], len(item.truth.points)), item.truth)
 
 
 def _compare_novel(asset: Asset, item: EvaluationObject, renderer: Renderer) -> ViewScores:

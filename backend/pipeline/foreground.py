@@ -12,7 +12,7 @@ import math
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
-from scipy import ndimage  # type: ignore[import-untyped]
+from scipy import ndimage
 
 from backend.errors import ForegroundError
 from backend.pipeline.segmentation import grabcut_mask, salient_object_mask
