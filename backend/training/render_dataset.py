@@ -47,9 +47,15 @@ class Source:
 
 
 def list_sources(data: Path, procedural_share: float, rng: np.random.Generator) -> list[Source]:
-    """One epoch in random order: the assets of `data`/index.csv and procedural shapes among them."""
+    """One epoch in random order: the assets of `data`/index.csv and procedural shapes among them.
+
+    Raises:
+        FileNotFoundError: there is no index, or nothing in it.
+    """
     with (data / "index.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
+    if not rows:
+        raise FileNotFoundError(f"{data / 'index.csv'} names no assets to render.")
     sources = [
         Source(row["file"], row["pack"], data / row["file"])
         for row in rows
@@ -145,6 +151,7 @@ def render_dataset(
     sources: list[Source] = []
     while len(sources) < samples:
         sources += list_sources(data, procedural_share=0.25, rng=rng)
+    sources = sources[:samples]
     for number in range(worker, -(-samples // shard_size), workers):
         render_shard(folder, number, sources[number * shard_size : (number + 1) * shard_size], seed)
 

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import trimesh
+
+from backend.geometry.cameras import orbit_cameras
+from backend.training import render_dataset as subject
+from backend.training.dataset import CHANNELS, RenderedDataset
+from backend.training.render_dataset import FILL, Source, list_sources, posed, reference_camera, render_shard
+from backend.training.rendering import Renderer
+from tests.backend.training.shapes import figure
+
+SOURCES = [Source(f"procedural_{k}", "procedural", None) for k in range(2)]
+
+
+@pytest.fixture
+def few_points(monkeypatch: pytest.MonkeyPatch, renderer: Renderer) -> None:
+    """Shards with little supervision; asks for the renderer because rendering them does."""
+    small = {
+        name: ((60 if "surface" in name else 120, *shape[1:]), dtype) if shape[0] > 6 else (shape, dtype)
+        for name, (shape, dtype) in CHANNELS.items()
+    }
+    monkeypatch.setattr(subject, "CHANNELS", small)
+    monkeypatch.setattr(subject, "POINTS", 120)
+    monkeypatch.setattr(subject, "SURFACE_POINTS", 60)
+
+
+@pytest.fixture
+def cheap_samples(few_points: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Noise in place of pictures: what is tested is who renders what, and when."""
+
+    def noise(model: object, renderer: object, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        return {name: rng.integers(0, 9, shape).astype(kind) for name, (shape, kind) in subject.CHANNELS.items()}
+
+    monkeypatch.setattr(subject, "render_sample", noise)
+
+
+def contents(shard: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(shard.iterdir())}
+
+
+def data_folder(folder: Path, rows: list[tuple[str, str, str]]) -> Path:
+    folder.mkdir()
+    with (folder / "index.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["file", "pack", "category"])
+        writer.writerows(rows)
+    for name, _, _ in rows:
+        mesh = trimesh.creation.box((1, 0.5, 0.7))
+        material = trimesh.visual.material.PBRMaterial(baseColorFactor=[200, 30, 30, 255])
+        mesh.visual = trimesh.visual.TextureVisuals(material=material)
+        (folder / name).write_bytes(mesh.export(file_type="glb"))
+    return folder
+
+
+def test_a_shard_repeats_byte_for_byte(tmp_path: Path, few_points: None) -> None:
+    for name in ("one", "two"):
+        render_shard(tmp_path / name, 3, SOURCES, seed=7)
+    first, second = (contents(tmp_path / name / "shard_0003") for name in ("one", "two"))
+    assert first == second
+    assert set(first) == {f"{name}.npy" for name in CHANNELS} | {"index.json"}
+    render_shard(tmp_path / "one", 4, SOURCES, seed=7)
+    assert contents(tmp_path / "one" / "shard_0004")["view_rgba.npy"] != first["view_rgba.npy"]
+
+
+def test_a_stopped_shard_is_begun_anew_and_a_finished_one_kept(
+    tmp_path: Path, cheap_samples: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    render_shard(tmp_path / "whole", 0, SOURCES, seed=1)
+    folder = tmp_path / "stopped"
+    real, calls = subject.render_sample, []
+
+    def stops_at_the_second(*arguments: object) -> dict[str, np.ndarray]:
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return real(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(subject, "render_sample", stops_at_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        render_shard(folder, 0, SOURCES, seed=1)
+    assert not list(folder.glob("shard_*"))
+    render_shard(folder, 0, SOURCES, seed=1)
+    assert contents(folder / "shard_0000") == contents(tmp_path / "whole" / "shard_0000")
+    assert [path.name for path in folder.iterdir()] == ["shard_0000"]
+    count = len(calls)
+    render_shard(folder, 0, SOURCES, seed=1)
+    assert len(calls) == count, "a finished shard was rendered again"
+
+
+def test_workers_share_the_shards_and_agree_on_the_order(tmp_path: Path, cheap_samples: None) -> None:
+    data = data_folder(tmp_path / "data", [(f"{k}.glb", f"pack {k}", "prop") for k in range(3)])
+    for worker in (0, 1):
+        subject.render_dataset(
+            data, tmp_path / "shared", samples=3, shard_size=2, worker=worker, workers=2, seed=0
+        )
+    subject.render_dataset(data, tmp_path / "alone", samples=3, shard_size=2, worker=0, workers=1, seed=0)
+    for shard in ("shard_0000", "shard_0001"):
+        assert contents(tmp_path / "shared" / shard) == contents(tmp_path / "alone" / shard)
+    names = [
+        entry["name"]
+        for shard in sorted((tmp_path / "alone").iterdir())
+        for entry in json.loads((shard / "index.json").read_text())["samples"]
+    ]
+    assert len(names) == 3, "the last shard holds what is left"
+    assert len(set(names)) == 3
+    assert len(RenderedDataset(tmp_path / "alone", validation=False)) >= 6
+
+
+def test_an_index_without_rows_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"index\.csv names no assets"):
+        subject.render_dataset(
+            data_folder(tmp_path / "data", []), tmp_path / "out", samples=2, shard_size=2, worker=0, workers=1, seed=0
+        )
+
+
+def test_sources_mix_assets_and_procedural_shapes(tmp_path: Path) -> None:
+    rows = [(f"{k}.glb", "kit", "modular" if k % 2 else "prop") for k in range(400)]
+    folder = tmp_path / "data"
+    folder.mkdir()
+    with (folder / "index.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("file", "pack", "category"), *rows])
+    sources = list_sources(folder, 0.25, np.random.default_rng(0))
+    assets = [source for source in sources if source.path is not None]
+    modular = [source for source in assets if int(source.name.removesuffix(".glb")) % 2]
+    assert len(assets) - len(modular) == 200
+    assert len(modular) == pytest.approx(60, abs=25)
+    assert (len(sources) - len(assets)) / len(sources) == pytest.approx(0.25, abs=0.01)
+    assert sources == list_sources(folder, 0.25, np.random.default_rng(0))
+    half = sources[: len(sources) // 2]
+    assert sum(source.path is None for source in half) == pytest.approx(len(half) / 4, rel=0.5), "not shuffled"
+
+
+@pytest.mark.parametrize("fov", [15.0, 60.0])
+@pytest.mark.parametrize(("azimuth", "elevation"), [(0.0, 0.0), (130.0, 50.0)])
+def test_the_reference_camera_frames_the_model(azimuth: float, elevation: float, fov: float) -> None:
+    model = figure()
+    camera = reference_camera(model, azimuth, elevation, fov)
+    ndc, depth = camera.project(torch.from_numpy(model.triangles.reshape(-1, 3)))
+    low, high = ndc[0].amin(0), ndc[0].amax(0)
+    assert (low + high).tolist() == pytest.approx([0, 0], abs=1e-5)
+    assert float((high - low).max()) == pytest.approx(2 * FILL, abs=1e-5)
+    assert depth.min() > 0
+    direction = orbit_cameras([azimuth], [elevation], 1.0).positions[0]
+    assert torch.nn.functional.cosine_similarity(camera.positions[0], direction, dim=0).item() == pytest.approx(1)
+
+
+def test_poses_vary_within_their_stretch_and_fill_the_model_frame() -> None:
+    sizes = []
+    for seed in range(30):
+        model = posed(figure(), np.random.default_rng(seed), stretch=0.2)
+        corners = model.triangles.reshape(-1, 3)
+        assert np.linalg.norm(corners, axis=1).max() == pytest.approx(0.5, abs=1e-5)
+        sizes.append(np.ptp(corners, axis=0))
+    assert np.std(sizes, axis=0).min() > 0.02
+    still = posed(figure(), np.random.default_rng(0), stretch=0.0)
+    edges = [np.linalg.norm(np.diff(m.triangles, axis=1), axis=-1) for m in (figure(), still)]
+    assert np.ptp(edges[1] / edges[0]) < 1e-4, "without stretch a pose is rigid, up to one scale"

@@ -1,0 +1,156 @@
+"""Each model's loss falls on two painted spheres, and training touches what it should and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from backend.models.multiview.nano_denoiser import COLOUR, NORMAL, encode_colour
+from backend.models.multiview.nano_sampler import make_scheduler
+from backend.models.presets import TINY
+from backend.packs.loading import NanoModules, build_nano
+from backend.training.loop import Batch, Task
+from backend.training.train_coordinates import CoordinateTask
+from backend.training.train_reconstructor import ReconstructorTask
+from backend.training.train_views import NormalTask, ViewTask, clean_target
+from tests.backend.training.sphere_examples import sphere_batch
+
+MakeTask = Callable[[NanoModules], Task]
+
+
+def coordinate_task(modules: NanoModules) -> Task:
+    return CoordinateTask(modules.coordinates, torch.float32)
+
+
+def view_task(modules: NanoModules) -> Task:
+    return ViewTask(modules.views, modules.coordinates, make_scheduler(), torch.float32)
+
+
+def normal_task(modules: NanoModules) -> Task:
+    return NormalTask(modules.normals, modules.views, modules.coordinates, make_scheduler(), torch.float32)
+
+
+def reconstructor_task(modules: NanoModules) -> Task:
+    return ReconstructorTask(modules.reconstructor, torch.float32)
+
+
+def tiny_modules() -> NanoModules:
+    torch.manual_seed(0)
+    return build_nano(TINY)
+
+
+def overfit(task: Task, batch: Batch, steps: int, rate: float) -> list[float]:
+    """Losses under equal draws, so that they differ by the weights alone."""
+    optimizer = torch.optim.AdamW([p for p in task.module.parameters() if p.requires_grad], lr=rate)
+    losses = []
+    for _ in range(steps):
+        loss, figures = task.loss(batch, torch.Generator().manual_seed(5))
+        assert all(isinstance(value, float) for value in figures.values())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return losses
+
+
+@pytest.mark.parametrize(
+    ("make", "steps", "rate", "falls_to"),
+    [
+        (coordinate_task, 20, 3e-3, 0.5),
+        (view_task, 20, 3e-3, 0.5),
+        (normal_task, 20, 3e-3, 0.9),
+        (reconstructor_task, 15, 3e-3, 0.85),
+    ],
+)
+def test_the_loss_falls_on_two_samples(make: MakeTask, steps: int, rate: float, falls_to: float) -> None:
+    losses = overfit(make(tiny_modules()), sphere_batch(), steps, rate)
+    assert min(losses[-3:]) < falls_to * losses[0]
+
+
+@pytest.mark.parametrize("make", [coordinate_task, view_task, normal_task, reconstructor_task])
+def test_every_parameter_of_the_trained_module_is_used(make: MakeTask) -> None:
+    task = make(tiny_modules())
+    batch = sphere_batch()
+    overfit(task, batch, 2, 1e-3)  # what was initialised at zero lets gradients through from now on
+    for parameter in task.module.parameters():
+        parameter.grad = None
+    task.loss(batch, torch.Generator().manual_seed(5))[0].backward()
+    unused = {name for name, p in task.module.named_parameters() if p.grad is None or not p.grad.any()}
+    assert unused <= {"null_token"} | {n for n in unused if "time_emb" in n or "class_embedding" in n}
+
+
+def test_training_the_control_leaves_the_base_alone() -> None:
+    modules = tiny_modules()
+    task = normal_task(modules)
+    before = {name: p.clone() for name, p in modules.views.named_parameters()}
+    control = {name: p.clone() for name, p in modules.normals.named_parameters()}
+    overfit(task, sphere_batch(), 2, 1e-3)
+    for name, parameter in modules.views.named_parameters():
+        assert torch.equal(parameter, before[name])
+        assert parameter.grad is None
+    changed = [name for name, p in modules.normals.named_parameters() if not torch.equal(p, control[name])]
+    assert len(changed) > 0.9 * len(control)
+
+
+def test_training_the_views_leaves_the_coordinates_alone() -> None:
+    modules = tiny_modules()
+    before = {name: p.clone() for name, p in modules.coordinates.named_parameters()}
+    overfit(view_task(modules), sphere_batch(), 2, 1e-3)
+    for name, parameter in modules.coordinates.named_parameters():
+        assert torch.equal(parameter, before[name])
+        assert parameter.grad is None
+
+
+@pytest.mark.parametrize("make", [coordinate_task, view_task, normal_task, reconstructor_task])
+def test_a_loss_repeats_and_leaves_its_batch_as_it_was(make: MakeTask) -> None:
+    task, batch = make(tiny_modules()), sphere_batch()
+    copy = replace(batch, **{name: value.clone() for name, value in vars(batch).items()})
+    with torch.no_grad():
+        one, two = (task.loss(batch, torch.Generator().manual_seed(2))[0] for _ in range(2))
+    assert torch.equal(one, two)
+    for name, value in vars(copy).items():
+        assert torch.equal(value, getattr(batch, name)), name
+
+
+@pytest.mark.parametrize(
+    ("make", "names"),
+    [
+        (coordinate_task, {"val_front", "val_back", "val_elevation_mean_degrees", "val_elevation_median_degrees"}),
+        (view_task, {f"val_{domain}_{step}" for domain in ("colour", "normal") for step in (999, 600, 300)}),
+        (normal_task, {f"val_{what}_{step}" for what in ("error", "degrees") for step in (999, 600, 300)}),
+        (
+            reconstructor_task,
+            {f"val_{n}" for n in ("occupancy", "sdf", "albedo", "roughness", "metallic", "iou", "iou_without_depth")},
+        ),
+    ],
+)
+def test_validation_gives_its_figures(make: MakeTask, names: set[str]) -> None:
+    task = make(tiny_modules())
+    with torch.no_grad():
+        figures = task.validate([sphere_batch()], torch.Generator().manual_seed(1))
+    assert set(figures) == names
+    assert all(value == value and value >= 0 for value in figures.values())
+
+
+def test_the_untrained_reconstructor_is_scored_as_the_visual_hull() -> None:
+    figures = reconstructor_task(tiny_modules()).validate([sphere_batch()], torch.Generator())
+    assert figures["val_iou"] > 0.85
+    assert figures["val_iou"] == figures["val_iou_without_depth"]
+
+
+def test_targets_follow_each_samples_domain() -> None:
+    modules, batch = tiny_modules(), sphere_batch()
+    target = clean_target(modules.views, batch.view_rgba, batch, torch.tensor([COLOUR, NORMAL]))
+    assert torch.equal(target[0], encode_colour(batch.view_rgba)[0])
+    whole = batch.view_rgba[1, :, 3] == 1
+    torch.testing.assert_close(target[1, :, :3].permute(0, 2, 3, 1)[whole], _last(batch.view_normal[1])[whole])
+    nearness = (TINY.view_distance - batch.view_depth[1]) * 2
+    torch.testing.assert_close(target[1, :, 3][whole], nearness[whole])
+
+
+def _last(image: Tensor) -> Tensor:
+    return image.permute(0, 2, 3, 1)
