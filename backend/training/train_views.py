@@ -3,6 +3,11 @@
 Both predict x0 and are weighted as in v-space, 1 / (1 - alpha_bar), clipped (min-SNR, Hang et al. 2023). The
 denoiser sees normals a third of the time under their own class label, so that its frozen decoder can draw
 them when the ControlNet steers it.
+
+Denoising starts from the noised draft d, at START with signal-to-noise ratio r. So the noise of a training
+sample x0 is e + sqrt(r) (d - x0), with e normal: at START that is the noised draft, at 0 it is x0, and DDIM's
+deterministic path leads from one to the other (the residual shifting of ResShift, Yue et al. 2023, written
+as a shift of the noise's mean).
 """
 
 from __future__ import annotations
@@ -25,6 +30,7 @@ from backend.models.multiview.nano_denoiser import (
     encode_colour,
     encode_normals,
 )
+from backend.models.multiview.nano_sampler import START
 from backend.training.augmentation import recolour
 from backend.training.loop import Batch, channels_last
 
@@ -62,7 +68,7 @@ class ViewTask:
     def validate(self, batches: Sequence[Batch], generator: torch.Generator) -> dict[str, float]:
         figures: dict[str, float] = {}
         for name, domain in (("colour", COLOUR), ("normal", NORMAL)):
-            for step in (999, 600, 300):
+            for step in (START, 300, 150):
                 total = 0.0
                 for batch in batches[:3]:
                     size = len(batch.elevation)
@@ -80,9 +86,9 @@ class ViewTask:
         reference, transform = recolour(batch.reference_rgba, generator)
         rgba, _ = recolour(batch.view_rgba, generator, transform)
         clean = clean_target(self._net, rgba, batch, domain)
-        noisy = self._noising.add(clean, steps, generator)
         with torch.autocast(device.type, self._precision, enabled=self._precision != torch.float32):
             draft = draft_views(self._coordinates, reference, self._net.cameras)
+            noisy = self._noising.add(clean, encoded_draft(self._net, draft, domain), steps, generator)
             condition = self._net.condition(
                 reference, draft.front, draft.rgba, draft.positions, draft.elevation, domain, keep
             )
@@ -117,7 +123,7 @@ class NormalTask:
 
     def validate(self, batches: Sequence[Batch], generator: torch.Generator) -> dict[str, float]:
         figures = {}
-        for step in (999, 600, 300):
+        for step in (START, 300, 150):
             errors, angles = [], []
             for batch in batches[:3]:
                 steps = torch.full((len(batch.elevation),), step)
@@ -138,10 +144,10 @@ class NormalTask:
         rgba, _ = recolour(batch.view_rgba, generator, transform)
         clean = clean_target(self._net, rgba, batch, domain)
         steps = steps.to(device)
-        noisy = self._noising.add(clean, steps, generator)
         with torch.autocast(device.type, self._precision, enabled=self._precision != torch.float32):
             with torch.no_grad():
-                draft: Draft = draft_views(self._coordinates, reference, self._net.cameras)
+                draft = draft_views(self._coordinates, reference, self._net.cameras)
+                noisy = self._noising.add(clean, encoded_draft(self._net, draft, domain), steps, generator)
                 condition = self._net.condition(
                     reference, draft.front, draft.rgba, draft.positions, draft.elevation, domain
                 )
@@ -165,6 +171,12 @@ def clean_target(
     return torch.where((domain == NORMAL)[:, None, None, None, None], normal, colour)
 
 
+def encoded_draft(net: NanoDenoiser, draft: Draft, domain: Tensor) -> Float[Tensor, "batch 6 4 h w"]:
+    """The draft as `clean_target` would encode it."""
+    normal = encode_normals(draft.normals, draft.depth, draft.rgba[:, :, 3], net.config.view_distance)
+    return torch.where((domain == NORMAL)[:, None, None, None, None], normal, encode_colour(draft.rgba))
+
+
 class _Noising:
     """The forward process of a diffusers scheduler, with draws that repeat."""
 
@@ -173,13 +185,21 @@ class _Noising:
         self._alphas = scheduler.alphas_cumprod
 
     def draw_steps(self, count: int, generator: torch.Generator) -> Tensor:
-        """Uniform, but half of the draws at pure noise, where sampling starts and most is decided."""
-        steps = torch.randint(0, 1000, (count,), generator=generator)
-        return torch.where(torch.rand(count, generator=generator) < 0.5, 999, steps)
+        """Uniform up to START, but a third of the draws there, where most is decided."""
+        steps = torch.randint(0, START + 1, (count,), generator=generator)
+        return torch.where(torch.rand(count, generator=generator) < 0.33, START, steps)
 
-    def add(self, clean: Tensor, steps: Tensor, generator: torch.Generator) -> Tensor:
+    def add(
+        self,
+        clean: Float[Tensor, "batch 6 4 h w"],
+        draft: Float[Tensor, "batch 6 4 h w"],
+        steps: Tensor,
+        generator: torch.Generator,
+    ) -> Float[Tensor, "batch 6 4 h w"]:
         noise = torch.randn(clean.shape, generator=generator).to(clean.device)
-        return self._scheduler.add_noise(clean, noise, cast(torch.IntTensor, steps))
+        signal = self._alphas[START]
+        shifted = noise + (signal / (1 - signal)).sqrt() * (draft - clean)
+        return self._scheduler.add_noise(clean, shifted, cast(torch.IntTensor, steps))
 
     def weight(self, steps: Tensor) -> Tensor:
         alphas = self._alphas.to(steps.device)[steps]

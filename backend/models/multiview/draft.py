@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional
 
 from backend.geometry.cameras import Cameras
 from backend.geometry.point_cloud import column_points, elevation_from_coordinates, splat
@@ -21,6 +23,9 @@ class Draft:
     """Object coordinates of the reference's pixels."""
     rgba: Float[Tensor, "batch 6 4 h w"]
     positions: Float[Tensor, "batch 6 3 h w"]
+    """World position seen by each covered pixel; zero elsewhere."""
+    normals: Float[Tensor, "batch 6 3 h w"]
+    depth: Float[Tensor, "batch 6 h w"]
     elevation: Float[Tensor, " batch"]
     """Of the reference view, degrees."""
 
@@ -38,9 +43,33 @@ def draft_views(net: CoordinateNet, reference: Float[Tensor, "batch 4 h w"], cam
         images.append(image)
         positions.append(position)
         elevations.append(elevation_from_coordinates(front[k], mask)[0])
+    rgba, seen = torch.stack(images), torch.stack(positions)
+    alpha = rgba[:, :, 3]
+    to_camera = cameras.world_to_camera.to(reference.device)
+    depth = -(torch.einsum("vj,bvjhw->bvhw", to_camera[:, 2, :3], seen) + to_camera[:, 2, 3, None, None])
     return Draft(
         front,
-        torch.stack(images),
-        torch.stack(positions),
+        rgba,
+        seen,
+        _normals_of(seen, alpha, cameras.to(reference.device)),
+        depth * alpha,
         torch.tensor(elevations, dtype=torch.float32, device=reference.device).clamp(-30, 80),
     )
+
+
+def _normals_of(
+    positions: Float[Tensor, "batch 6 3 h w"], alpha: Float[Tensor, "batch 6 h w"], cameras: Cameras
+) -> Float[Tensor, "batch 6 3 h w"]:
+    """Unit normals towards the camera, from differences of positions smoothed under their coverage."""
+    batch = positions.shape[0]
+    flat = rearrange(torch.cat([positions, alpha[:, :, None]], dim=2), "b v c h w -> (b v) c h w")
+    blurred = functional.avg_pool2d(flat, 5, stride=1, padding=2)
+    smooth = blurred[:, :3] / blurred[:, 3:].clamp_min(1e-3)
+    padded = functional.pad(smooth, (1, 1, 1, 1), mode="replicate")
+    right = padded[:, :, 1:-1, 2:] - padded[:, :, 1:-1, :-2]
+    down = padded[:, :, 2:, 1:-1] - padded[:, :, :-2, 1:-1]
+    normals = functional.normalize(torch.cross(down, right, dim=1), dim=1)
+    normals = rearrange(normals, "(b v) c h w -> b v c h w", b=batch)
+    towards = functional.normalize(cameras.positions[None, :, :, None, None] - positions, dim=2)
+    facing = (normals * towards).sum(2, keepdim=True)
+    return torch.where(facing < 0, -normals, normals) * alpha[:, :, None]

@@ -21,7 +21,14 @@ from backend.models.multiview.nano_denoiser import (
     NanoNormalControl,
     decode_colour,
     decode_normals,
+    encode_colour,
+    encode_normals,
 )
+
+START = 499
+"""Timestep at which denoising starts, from the noised draft instead of from pure noise (SDEdit, Meng et al.
+2022). Training shifts the noise's mean so that the path from truth to draft ends exactly there (ResShift, Yue
+et al. 2023); see training/train_views.py."""
 
 
 def make_scheduler() -> DDIMScheduler:
@@ -56,7 +63,7 @@ class NanoViewModel:
     def generate(
         self, reference: Float[Tensor, "4 h w"], *, steps: int, guidance: float, seed: int, on_step: OnStep
     ) -> GeneratedViews:
-        """Denoise from pure noise; with guidance other than 1 each step also runs without the reference."""
+        """Denoise the noised draft; with guidance other than 1 each step also runs without the reference."""
         draft = draft_views(self.coordinates, reference[None], self.cameras)
         guided = guidance != 1.0
         keep = torch.tensor([0.0, 1.0] if guided else [1.0], device=reference.device)
@@ -71,7 +78,7 @@ class NanoViewModel:
         def show(done: int, total: int, clean: Tensor) -> None:
             on_step(done, total, decode_colour(clean[0]))
 
-        clean = _denoise(predict, self.denoiser, steps, seed, reference.device, show)
+        clean = _denoise(predict, encode_colour(draft.rgba), steps, seed, show)
         return GeneratedViews(decode_colour(clean[0]), float(draft.elevation[0]))
 
 
@@ -113,8 +120,9 @@ class NanoNormalModel:
         def show(done: int, total: int, clean: Tensor) -> None:
             on_step(done, total, clean[0, :, :3])
 
-        clean = _denoise(predict, self.denoiser, steps, seed, reference.device, show)
-        return decode_normals(clean[0], self.denoiser.config.view_distance)
+        distance = self.denoiser.config.view_distance
+        start = encode_normals(draft.normals, draft.depth, draft.rgba[:, :, 3], distance)
+        return decode_normals(_denoise(predict, start, steps, seed, show)[0], distance)
 
 
 def _condition(
@@ -139,22 +147,23 @@ def _condition(
 
 def _denoise(
     predict: Callable[[Tensor, Tensor], Tensor],
-    denoiser: NanoDenoiser,
+    start: Float[Tensor, "1 6 4 h w"],
     steps: int,
     seed: int,
-    device: torch.device,
     show: OnStep,
-) -> Tensor:
+) -> Float[Tensor, "1 6 4 h w"]:
     """The clean views that `predict` (noisy views and timestep to clean ones) settles on."""
     scheduler = make_scheduler()
-    scheduler.set_timesteps(steps, device=device)
-    size = denoiser.config.view_size
+    # Of twice as many steps over the whole schedule, the second half: from START down.
+    scheduler.set_timesteps(2 * steps, device=start.device)
+    timesteps = scheduler.timesteps[steps:]
     # Noise is drawn on the CPU, so that a seed means the same on every device.
     generator = torch.Generator().manual_seed(seed)
-    noisy = torch.randn((1, 6, 4, size, size), generator=generator).to(device)
-    clean = noisy
-    for done, timestep in enumerate(scheduler.timesteps, start=1):
+    noise = torch.randn(start.shape, generator=generator).to(start.device)
+    noisy = scheduler.add_noise(start, noise, timesteps[:1])
+    clean = start
+    for done, timestep in enumerate(timesteps, start=1):
         clean = predict(noisy, timestep[None])
         noisy = scheduler.step(clean, timestep, noisy, return_dict=False)[0]
-        show(done, len(scheduler.timesteps), clean)
+        show(done, len(timesteps), clean)
     return clean
