@@ -87,7 +87,7 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Each image through the backend and Blender; the exit code counts the images that failed."""
+    """Each image through the backend and Blender: 0 all well, 1 an image failed, 2 nothing could be done."""
     make_writable(options.out)
     if options.blender is not None:
         check_blender(options.blender)

@@ -6,6 +6,7 @@ Background mode runs no timers, so the job is followed right here.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import sys
 import threading
@@ -34,21 +35,21 @@ COMMAND = "bozzetto"
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the command line; the number of images that failed, at most 100, is the exit code."""
+    """Run the command line: 0 when all went well, 1 when an image failed, 2 when nothing could be done."""
     options = _parser().parse_args(arguments)
     try:
-        _check_names(options.images)
         make_writable(options.out)
         with _client(options) as client:
             health = client.health()
             if options.pack not in health.packs:
                 known = ", ".join(health.packs)
                 raise AddonError(f"There is no pack {options.pack!r}. Known packs: {known}.")
-            failures = sum(not _one(client, image, options) for image in options.images)
+            names = folder_names(options.images)
+            done = [_one(client, *item, options) for item in zip(options.images, names, strict=True)]
     except AddonError as error:
         print(f"bozzetto: {error}", file=sys.stderr)
-        return 1
-    return min(failures, 100)
+        return 2
+    return 0 if all(done) else 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -77,10 +78,15 @@ def _limited(name: str) -> Callable[[str], int]:
     return parse
 
 
-def _check_names(images: Sequence[Path]) -> None:
-    stems = [image.stem for image in images]
-    if twice := sorted({stem for stem in stems if stems.count(stem) > 1}):
-        raise AddonError(f"Several images are named {twice[0]!r}; each makes a folder of its name in --out.")
+def folder_names(images: Sequence[Path]) -> list[str]:
+    """A folder for each image: its name without the ending, numbered where another has that already."""
+    names: list[str] = []
+    for image in images:
+        taken = {name.casefold() for name in names}
+        numbered = (f"{image.stem}_{number}" for number in itertools.count(2))
+        candidates = itertools.chain([image.stem], numbered)
+        names.append(next(name for name in candidates if name.casefold() not in taken))
+    return names
 
 
 @contextmanager
@@ -96,15 +102,15 @@ def _client(options: argparse.Namespace) -> Iterator[BackendClient]:
         backend.stop()
 
 
-def _one(client: BackendClient, image: Path, options: argparse.Namespace) -> bool:
+def _one(client: BackendClient, image: Path, name: str, options: argparse.Namespace) -> bool:
     """One image to its folder, whole or not at all; whether it worked."""
     bar = ProgressBar(image.name, sys.stderr)
     began = time.monotonic()
-    target = options.out / image.stem
+    target = options.out / name
     try:
         request = JobRequest(
             image=encode_image(read_image(image)),
-            name=image.stem,
+            name=name,
             pack=options.pack,
             seed=options.seed,
             faces=options.faces,
@@ -115,7 +121,7 @@ def _one(client: BackendClient, image: Path, options: argparse.Namespace) -> boo
                 if isinstance(event, Progressed):
                     bar.show(event.status.stage or "waiting", event.status.fraction)
             bar.show("Blender scene", 1.0)
-            _write_scene(folder, Parameters.of(request, image.name))
+            _write_scene(folder, name, Parameters.of(request, image.name))
     except AddonError as error:
         bar.close(f"failed: {error}")
         return False
@@ -123,10 +129,10 @@ def _one(client: BackendClient, image: Path, options: argparse.Namespace) -> boo
     return True
 
 
-def _write_scene(folder: Path, parameters: Parameters) -> None:
+def _write_scene(folder: Path, name: str, parameters: Parameters) -> None:
     """asset.blend and preview.png beside the files that the backend made."""
     bpy.ops.wm.read_homefile(use_empty=True)
-    asset = import_asset(bpy.context, folder / artifacts.ASSET, Path(parameters.image).stem, parameters)
+    asset = import_asset(bpy.context, folder / artifacts.ASSET, name, parameters)
     report = json.loads((folder / artifacts.REPORT).read_text(encoding="utf-8"))
     for screen in bpy.data.screens:
         for area in screen.areas:

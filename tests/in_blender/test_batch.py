@@ -80,7 +80,7 @@ def test_the_preview_shows_five_pictures(run, tmp_path: Path) -> None:
 
 def test_one_failing_image_does_not_stop_the_others(run, tmp_path: Path, capfd) -> None:
     (tmp_path / "empty.png").touch()
-    assert run("gone.png", "empty.png", "lamp.png") == 2
+    assert run("gone.png", "empty.png", "lamp.png") == 1
     said = capfd.readouterr().err
     assert "gone.png: failed:" in said
     assert "empty.png: failed:" in said
@@ -96,20 +96,21 @@ def test_a_failed_job_leaves_the_earlier_result(run, backend: StandIn, tmp_path:
 
 
 def test_unknown_pack_ends_before_any_work(run, backend: StandIn, capfd) -> None:
-    assert run("chair.png", "--pack=huge") == 1
+    assert run("chair.png", "--pack=huge") == 2
     assert "no pack 'huge'. Known packs: nano" in capfd.readouterr().err
     assert backend.requests == []
 
 
-def test_two_images_of_one_name_end_before_any_work(run, backend: StandIn, capfd) -> None:
-    assert run("chair.png", "chair.jpg") == 1
-    assert "named 'chair'" in capfd.readouterr().err
-    assert backend.requests == []
+def test_two_images_of_one_name_get_a_folder_each(addon: str) -> None:
+    from blender_addon.batch import folder_names
+
+    images = [Path("a/chair.png"), Path("b/Chair.jpg"), Path("chair_2.png"), Path("lamp.png")]
+    assert folder_names(images) == ["chair", "Chair_2", "chair_2_2", "lamp"]
 
 
 def test_an_unwritable_folder_ends_before_any_work(run, backend: StandIn, tmp_path: Path, capfd) -> None:
     (tmp_path / "file").touch()
-    assert run("chair.png", out=tmp_path / "file") == 1
+    assert run("chair.png", out=tmp_path / "file") == 2
     assert "cannot be written" in capfd.readouterr().err
     assert backend.requests == []
 
@@ -121,5 +122,5 @@ def test_a_wrong_token_is_one_clear_line(addon: str, backend: StandIn, tmp_path:
     image = tmp_path / "chair.png"
     image.write_bytes(png((9, 9, 9)))
     options = ["--out", str(tmp_path / "out"), "--address", backend.address]
-    assert batch.main([str(image), *options, "--token-file", str(tmp_path / "token")]) == 1
+    assert batch.main([str(image), *options, "--token-file", str(tmp_path / "token")]) == 2
     assert capfd.readouterr().err.strip().splitlines()[-1].startswith("bozzetto: The backend at")

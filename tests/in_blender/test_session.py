@@ -38,6 +38,13 @@ def generate(session, address: str, folder: Path) -> None:
     session.generate(choice(address, folder / "token"), png((9, 9, 9)), JobRequest(""), "red chair.png", True)
 
 
+def clock() -> float:
+    """Seconds, without those that this thread waited for a processor that others were using."""
+    statistics = Path("/proc/thread-self/schedstat")
+    waited = int(statistics.read_text().split()[1]) if statistics.exists() else 0
+    return time.perf_counter() - waited * 1e-9
+
+
 def tick_until(session, done, seconds: float = 10.0) -> list[float]:
     """Tick as Blender's timer would; how long each tick held the main thread until `done` was seen."""
     held = []
@@ -45,17 +52,17 @@ def tick_until(session, done, seconds: float = 10.0) -> list[float]:
     while not done():
         assert time.monotonic() < ending, f"still {session.phase}"
         time.sleep(0.02)
-        began = time.perf_counter()
+        began = clock()
         session.queue.drain()
-        held.append(time.perf_counter() - began)
+        held.append(clock() - began)
         session._settle()
     return held
 
 
 def test_an_asset_arrives_without_holding_the_main_thread(session, backend: StandIn, tmp_path: Path) -> None:
-    began = time.perf_counter()
+    began = clock()
     generate(session, backend.address, tmp_path)
-    assert time.perf_counter() - began < LONGEST_TICK
+    assert clock() - began < LONGEST_TICK
     held = tick_until(session, lambda: not session.busy)
     assert max(held) < LONGEST_TICK
     assert session.error is None
@@ -85,14 +92,14 @@ def test_views_arrive_while_the_job_runs(session, backend: StandIn, tmp_path: Pa
 
 def test_a_socket_that_never_answers_does_not_hold_blender(session, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as deaf:
-        began = time.perf_counter()
+        began = clock()
         generate(session, f"http://127.0.0.1:{deaf.getsockname()[1]}", tmp_path)
-        started = time.perf_counter() - began
+        started = clock() - began
         ending = time.monotonic() + 1.0
         held = tick_until(session, lambda: time.monotonic() > ending)
-        began = time.perf_counter()
+        began = clock()
         session.cancel()
-        cancelled = time.perf_counter() - began
+        cancelled = clock() - began
     assert max(started, cancelled, *held) < LONGEST_TICK
 
 
