@@ -97,11 +97,11 @@ class Report:
         return "\n".join(lines)
 
     def _interval_table(self) -> str:
-        lines = [_line("system", "baseline", "metric", "difference", "clear of zero"), _line(*["---"] * 5)]
+        lines = [_line("system", "baseline", "metric", "difference", "verdict"), _line(*["---"] * 5)]
         for one, other, metric in self._comparisons():
             interval = self._interval(one, other, metric)
             shown = f"{interval.mean:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]"
-            lines.append(_line(one, other, metric, shown, "yes" if interval.clear_of_zero else "no"))
+            lines.append(_line(one, other, metric, shown, _verdict(interval)))
         return "\n".join(lines)
 
     def _interval(self, one: str, other: str, metric: str) -> Interval:
@@ -185,6 +185,13 @@ def _seed_mean(seeds: Sequence[Outcome], metric: str) -> float:
 def _order(metric: str) -> tuple[int, str]:
     groups = ("fixed", "aligned", "views", "novel", "materials", "asset")
     return groups.index(metric.split("/")[0]), metric
+
+
+def _verdict(interval: Interval) -> str:
+    """Of the compared metrics, more is better."""
+    if not interval.clear_of_zero:
+        return "undecided"
+    return "better" if interval.mean > 0 else "worse"
 
 
 def _less_is_better(metric: str) -> bool:
