@@ -45,9 +45,13 @@ class Environment:
         return self.folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
     def is_current(self) -> bool:
-        """Whether the environment exists and was made from these very requirements."""
+        """Whether the environment exists and holds at least what these very requirements pin."""
         stamp = self.folder / _STAMP
-        return self.python.exists() and stamp.is_file() and stamp.read_text() == self._fingerprint()
+        return (
+            self.python.exists()
+            and stamp.is_file()
+            and self._fingerprints() <= set(stamp.read_text().splitlines())
+        )
 
     def make(self, report: Report, *, use_uv: bool = True) -> None:
         """Make the environment, or bring it up to date. What an interrupted run left is used again.
@@ -74,7 +78,7 @@ class Environment:
             except SetupError:
                 if last:
                     raise
-        (self.folder / _STAMP).write_text(self._fingerprint())
+        (self.folder / _STAMP).write_text("\n".join(sorted(self._fingerprints())))
         report("set up", 1.0)
 
     def _install(self, command: list[str], report: Report) -> None:
@@ -90,11 +94,10 @@ class Environment:
     def _files(self) -> tuple[Path, ...]:
         return self.requirements if self.torch is None else (*self.requirements, self.torch)
 
-    def _fingerprint(self) -> str:
-        digest = hashlib.sha256(repr((self.python_version, self.torch and has_nvidia_gpu())).encode())
-        for file in self._files():
-            digest.update(file.read_bytes())
-        return digest.hexdigest()
+    def _fingerprints(self) -> set[str]:
+        """One for each requirement file, so that an environment with the tests' packages serves a run too."""
+        machine = repr((self.python_version, self.torch is not None and has_nvidia_gpu())).encode()
+        return {hashlib.sha256(machine + file.read_bytes()).hexdigest() for file in self._files()}
 
     def _create(self, uv: str | None) -> None:
         try:
@@ -151,7 +154,8 @@ def _answers(python: str) -> bool:
 
 def _installer(uv: str | None, python: Path) -> list[str]:
     if uv is not None:
-        return [uv, "pip", "install", "--python", str(python)]
+        # PyTorch's index also has old versions of other packages; uv would look no further than those.
+        return [uv, "pip", "install", "--index-strategy", "unsafe-best-match", "--python", str(python)]
     quiet = ("--no-input", "--disable-pip-version-check", "--progress-bar", "off")
     return [str(python), "-m", "pip", "install", *quiet]
 

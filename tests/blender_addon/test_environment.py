@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,14 @@ def test_an_environment_is_made_once_and_again_when_the_pins_change(tmp_path: Pa
     assert made.python.exists()
     assert said[-1][1] == 1.0
     assert [fraction for _, fraction in said] == sorted(fraction for _, fraction in said)
+
+    tests = tmp_path / "tests.txt"
+    tests.write_text("# nothing more\n")
+    with_tests = replace(made, requirements=(file, tests))
+    assert not with_tests.is_current()
+    with_tests.make(lambda *_: None, use_uv=False)
+    assert with_tests.is_current()
+    assert made.is_current()
 
     file.write_text("./no-such-folder-of-a-package\n")
     assert not made.is_current()
