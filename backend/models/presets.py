@@ -48,7 +48,16 @@ NANO = NanoPreset()
 TINY = NanoPreset(
     CoordinateNetConfig(channels=(16, 32)),
     NanoDenoiserConfig(view_size=32, channels=(16, 32)),
-    NanoVoxelConfig(view_size=32, view_width=8, token_width=40, volume_width=8, query_width=16),
+    NanoVoxelConfig(
+        view_size=32,
+        view_width=8,
+        token_width=40,
+        encoder_layers=1,
+        decoder_layers=1,
+        voxel_tokens=4,
+        volume_width=8,
+        query_width=16,
+    ),
     SamplingConfig(view_steps=2, normal_steps=1),
 )
 """For tests: the same classes, a thousandth of the work."""

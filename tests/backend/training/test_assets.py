@@ -78,7 +78,9 @@ def test_surface_samples_read_the_texture_the_right_way_up() -> None:
     )
     samples = Model((plate,)).sample_surface(400, np.random.default_rng(0))
     upper_left = (samples.points[:, 0] < 0) & (samples.points[:, 1] > 0)
-    assert samples.albedo[upper_left] == pytest.approx(np.broadcast_to([200, 100, 50], (upper_left.sum(), 3)) / 255)
+    assert samples.albedo[upper_left] == pytest.approx(
+        np.broadcast_to([200, 100, 50], (upper_left.sum(), 3)) / 255
+    )
     assert samples.albedo[~upper_left] == pytest.approx(0)
 
 

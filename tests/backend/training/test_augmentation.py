@@ -40,7 +40,9 @@ def test_half_of_the_samples_stay_true() -> None:
     moved = (rgba - views[0]).abs().amax(dim=(1, 2, 3, 4)) > 1e-4
     assert 0.3 < float(moved.float().mean()) < 0.7
     covered = views[0][:, :, 3:].expand_as(normals) == 1
-    torch.testing.assert_close(normals[~moved][covered[~moved]], views[1][~moved][covered[~moved]], atol=1e-4, rtol=0)
+    torch.testing.assert_close(
+        normals[~moved][covered[~moved]], views[1][~moved][covered[~moved]], atol=1e-4, rtol=0
+    )
     withheld = depth.abs().amax(dim=(1, 2, 3)) == 0
     assert 0.15 < float(withheld.float().mean()) < 0.5
     kept = ~moved & ~withheld
@@ -67,12 +69,17 @@ def centroid(alpha: torch.Tensor) -> torch.Tensor:
     """(row, column) of each mask, pixels."""
     steps = torch.arange(alpha.shape[-1], dtype=torch.float32)
     weight = alpha.sum(dim=(-2, -1))
-    return torch.stack([(alpha.sum(-1) * steps).sum(-1), (alpha.sum(-2) * steps).sum(-1)], -1) / weight[..., None]
+    return (
+        torch.stack([(alpha.sum(-1) * steps).sum(-1), (alpha.sum(-2) * steps).sum(-1)], -1)
+        / weight[..., None]
+    )
 
 
 def test_augmentations_repeat_by_seed() -> None:
     batch = sphere_batch(2)
     views = (batch.view_rgba, batch.view_normal, batch.view_depth)
-    for one, two in zip(corrupt_views(*views, generator(3)), corrupt_views(*views, generator(3)), strict=True):
+    for one, two in zip(
+        corrupt_views(*views, generator(3)), corrupt_views(*views, generator(3)), strict=True
+    ):
         assert torch.equal(one, two)
     assert torch.equal(recolour(views[0], generator(3))[0], recolour(views[0], generator(3))[0])

@@ -24,7 +24,7 @@ from backend.training.dataset import (
     turn_and_mirror,
     view_order,
 )
-from backend.training.labels import SHELL, signed_distance
+from backend.training.labels import signed_distance
 from backend.training.render_dataset import render_sample
 from backend.training.rendering import Renderer
 from tests.backend.training.shapes import figure

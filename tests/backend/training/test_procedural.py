@@ -26,7 +26,7 @@ def test_every_shape_is_sound(seed: int) -> None:
     for part in model.parts:
         assert np.isfinite(part.uvs).all()
         assert np.linalg.norm(part.normals, axis=-1) == pytest.approx(1, abs=1e-3)
-        assert 0 <= part.colour.min()
+        assert part.colour.min() >= 0
         assert part.colour.max() <= 1
         # Shading normals stay on the winding's side, or lights would come from within.
         cross = np.cross(

@@ -36,7 +36,9 @@ def cheap_samples(few_points: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Noise in place of pictures: what is tested is who renders what, and when."""
 
     def noise(model: object, renderer: object, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        return {name: rng.integers(0, 9, shape).astype(kind) for name, (shape, kind) in subject.CHANNELS.items()}
+        return {
+            name: rng.integers(0, 9, shape).astype(kind) for name, (shape, kind) in subject.CHANNELS.items()
+        }
 
     monkeypatch.setattr(subject, "render_sample", noise)
 
@@ -116,7 +118,13 @@ def test_workers_share_the_shards_and_agree_on_the_order(tmp_path: Path, cheap_s
 def test_an_index_without_rows_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"index\.csv names no assets"):
         subject.render_dataset(
-            data_folder(tmp_path / "data", []), tmp_path / "out", samples=2, shard_size=2, worker=0, workers=1, seed=0
+            data_folder(tmp_path / "data", []),
+            tmp_path / "out",
+            samples=2,
+            shard_size=2,
+            worker=0,
+            workers=1,
+            seed=0,
         )
 
 
@@ -134,7 +142,9 @@ def test_sources_mix_assets_and_procedural_shapes(tmp_path: Path) -> None:
     assert (len(sources) - len(assets)) / len(sources) == pytest.approx(0.25, abs=0.01)
     assert sources == list_sources(folder, 0.25, np.random.default_rng(0))
     half = sources[: len(sources) // 2]
-    assert sum(source.path is None for source in half) == pytest.approx(len(half) / 4, rel=0.5), "not shuffled"
+    assert sum(source.path is None for source in half) == pytest.approx(len(half) / 4, rel=0.5), (
+        "not shuffled"
+    )
 
 
 @pytest.mark.parametrize("fov", [15.0, 60.0])
@@ -148,7 +158,9 @@ def test_the_reference_camera_frames_the_model(azimuth: float, elevation: float,
     assert float((high - low).max()) == pytest.approx(2 * FILL, abs=1e-5)
     assert depth.min() > 0
     direction = orbit_cameras([azimuth], [elevation], 1.0).positions[0]
-    assert torch.nn.functional.cosine_similarity(camera.positions[0], direction, dim=0).item() == pytest.approx(1)
+    assert torch.nn.functional.cosine_similarity(
+        camera.positions[0], direction, dim=0
+    ).item() == pytest.approx(1)
 
 
 def test_poses_vary_within_their_stretch_and_fill_the_model_frame() -> None:

@@ -58,17 +58,12 @@ def overfit(task: Task, batch: Batch, steps: int, rate: float) -> list[float]:
 
 
 @pytest.mark.parametrize(
-    ("make", "steps", "rate", "falls_to"),
-    [
-        (coordinate_task, 20, 3e-3, 0.5),
-        (view_task, 20, 3e-3, 0.5),
-        (normal_task, 20, 3e-3, 0.9),
-        (reconstructor_task, 15, 3e-3, 0.85),
-    ],
+    ("make", "steps", "falls_to"),
+    [(coordinate_task, 6, 0.5), (view_task, 6, 0.6), (normal_task, 10, 0.9), (reconstructor_task, 10, 0.85)],
 )
-def test_the_loss_falls_on_two_samples(make: MakeTask, steps: int, rate: float, falls_to: float) -> None:
-    losses = overfit(make(tiny_modules()), sphere_batch(), steps, rate)
-    assert min(losses[-3:]) < falls_to * losses[0]
+def test_the_loss_falls_on_two_samples(make: MakeTask, steps: int, falls_to: float) -> None:
+    losses = overfit(make(tiny_modules()), sphere_batch(), steps, rate=5e-3)
+    assert min(losses) < falls_to * losses[0]
 
 
 @pytest.mark.parametrize("make", [coordinate_task, view_task, normal_task, reconstructor_task])
@@ -80,7 +75,7 @@ def test_every_parameter_of_the_trained_module_is_used(make: MakeTask) -> None:
         parameter.grad = None
     task.loss(batch, torch.Generator().manual_seed(5))[0].backward()
     unused = {name for name, p in task.module.named_parameters() if p.grad is None or not p.grad.any()}
-    assert unused <= {"null_token"} | {n for n in unused if "time_emb" in n or "class_embedding" in n}
+    assert unused == set()
 
 
 def test_training_the_control_leaves_the_base_alone() -> None:
@@ -119,12 +114,18 @@ def test_a_loss_repeats_and_leaves_its_batch_as_it_was(make: MakeTask) -> None:
 @pytest.mark.parametrize(
     ("make", "names"),
     [
-        (coordinate_task, {"val_front", "val_back", "val_elevation_mean_degrees", "val_elevation_median_degrees"}),
+        (
+            coordinate_task,
+            {"val_front", "val_back", "val_elevation_mean_degrees", "val_elevation_median_degrees"},
+        ),
         (view_task, {f"val_{domain}_{step}" for domain in ("colour", "normal") for step in (999, 600, 300)}),
         (normal_task, {f"val_{what}_{step}" for what in ("error", "degrees") for step in (999, 600, 300)}),
         (
             reconstructor_task,
-            {f"val_{n}" for n in ("occupancy", "sdf", "albedo", "roughness", "metallic", "iou", "iou_without_depth")},
+            {
+                f"val_{n}"
+                for n in ("occupancy", "sdf", "albedo", "roughness", "metallic", "iou", "iou_without_depth")
+            },
         ),
     ],
 )
@@ -147,7 +148,9 @@ def test_targets_follow_each_samples_domain() -> None:
     target = clean_target(modules.views, batch.view_rgba, batch, torch.tensor([COLOUR, NORMAL]))
     assert torch.equal(target[0], encode_colour(batch.view_rgba)[0])
     whole = batch.view_rgba[1, :, 3] == 1
-    torch.testing.assert_close(target[1, :, :3].permute(0, 2, 3, 1)[whole], _last(batch.view_normal[1])[whole])
+    torch.testing.assert_close(
+        target[1, :, :3].permute(0, 2, 3, 1)[whole], _last(batch.view_normal[1])[whole]
+    )
     nearness = (TINY.view_distance - batch.view_depth[1]) * 2
     torch.testing.assert_close(target[1, :, 3][whole], nearness[whole])
 

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from backend.errors import Cancelled
+from backend.geometry.cameras import orbit_cameras
+from backend.models.interfaces import OnStep
+from backend.models.multiview.nano_sampler import NanoNormalModel, NanoViewModel, make_scheduler
+from backend.models.presets import TINY
+from backend.packs.loading import Pack, assemble_nano, build_nano
+from tests.backend.models.painted_sphere import view_sphere
+
+SIZE = TINY.view_size
+REFERENCE = view_sphere(orbit_cameras([0.0], [15.0], 4.0, 15.0), SIZE).rgba[0]
+VIEWS = torch.rand(6, 4, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture(scope="module")
+def pack() -> Pack:
+    torch.manual_seed(0)
+    return assemble_nano(build_nano(TINY), TINY, torch.device("cpu"), revision="test")
+
+
+def silent(done: int, total: int, images: Tensor) -> None:
+    """Nobody watches."""
+
+
+def generate(
+    pack: Pack, *, seed: int = 3, steps: int = 2, guidance: float = 1.5, on_step: OnStep = silent
+) -> Tensor:
+    return pack.multiview.generate(REFERENCE, steps=steps, guidance=guidance, seed=seed, on_step=on_step).rgba
+
+
+def normals(pack: Pack, *, seed: int = 3, steps: int = 2, on_step: OnStep = silent) -> tuple[Tensor, Tensor]:
+    result, depth = pack.normals.generate(REFERENCE, VIEWS, steps=steps, seed=seed, on_step=on_step)
+    assert depth is not None
+    return result, depth
+
+
+def test_equal_seeds_give_equal_views_bit_for_bit(pack: Pack) -> None:
+    one = generate(pack)
+    torch.rand(7)  # the global generator must not matter
+    assert torch.equal(one, generate(pack))
+    assert not torch.equal(one, generate(pack, seed=4))
+    assert all(torch.equal(a, b) for a, b in zip(normals(pack), normals(pack), strict=True))
+    assert not torch.equal(normals(pack)[0], normals(pack, seed=4)[0])
+
+
+def test_views_are_images_and_normals_unit_vectors(pack: Pack) -> None:
+    rgba = generate(pack)
+    assert rgba.shape == (6, 4, SIZE, SIZE)
+    assert rgba.min() >= 0
+    assert rgba.max() <= 1
+    normal, depth = normals(pack)
+    torch.testing.assert_close(normal.norm(dim=1), torch.ones(6, SIZE, SIZE))
+    assert depth.shape == (6, SIZE, SIZE)
+
+
+def test_guidance_changes_the_views_and_one_is_none(pack: Pack) -> None:
+    plain = generate(pack, guidance=1.0)
+    assert not torch.equal(plain, generate(pack, guidance=3.0))
+    torch.testing.assert_close(plain, generate(pack, guidance=1.0 + 1e-7), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_every_step_is_told_and_the_last_shows_the_result(pack: Pack, steps: int) -> None:
+    told: list[tuple[int, int]] = []
+    shown: list[Tensor] = []
+
+    def on_step(done: int, total: int, images: Tensor) -> None:
+        told.append((done, total))
+        shown.append(images.clone())
+
+    result = generate(pack, steps=steps, on_step=on_step)
+    assert told == [(k + 1, steps) for k in range(steps)]
+    assert torch.equal(shown[-1], result)
+    told.clear()
+    shown.clear()
+    normal, _ = normals(pack, steps=steps, on_step=on_step)
+    assert told == [(k + 1, steps) for k in range(steps)]
+    torch.testing.assert_close(torch.nn.functional.normalize(shown[-1], dim=1), normal)
+
+
+def test_a_step_may_cancel(pack: Pack) -> None:
+    calls: list[int] = []
+
+    def on_step(done: int, total: int, images: Tensor) -> None:
+        calls.append(done)
+        if done == 2:
+            raise Cancelled("asked")
+
+    with pytest.raises(Cancelled, match="asked"):
+        generate(pack, steps=3, on_step=on_step)
+    with pytest.raises(Cancelled, match="asked"):
+        normals(pack, steps=3, on_step=on_step)
+    assert calls == [1, 2, 1, 2]
+
+
+def test_the_elevation_is_the_drafts(pack: Pack, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(pack.multiview, NanoViewModel)
+    true = view_sphere(orbit_cameras([0.0], [35.0], 4.0, 15.0), SIZE)
+    coordinates = pack.multiview.coordinates
+    monkeypatch.setattr(coordinates, "forward", lambda reference: (true.front, true.back))
+    views = pack.multiview.generate(true.rgba[0], steps=1, guidance=1.0, seed=0, on_step=silent)
+    assert views.elevation_degrees == pytest.approx(35, abs=3)
+
+
+def test_models_say_what_they_want(pack: Pack) -> None:
+    assert pack.multiview.reference_size == TINY.view_size
+    assert (pack.multiview.default_steps, pack.multiview.default_guidance) == (2, 1.5)
+    assert pack.normals.default_steps == 1
+    assert isinstance(pack.normals, NanoNormalModel)
+    assert len(pack.multiview.cameras) == 6
+
+
+def test_sampling_starts_from_pure_noise() -> None:
+    scheduler = make_scheduler()
+    assert float(scheduler.alphas_cumprod[-1]) == pytest.approx(0, abs=1e-7)
+    scheduler.set_timesteps(4)
+    assert scheduler.timesteps.tolist() == [999, 749, 499, 249]
+
+
+def test_a_perfect_network_is_left_at_its_prediction(pack: Pack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sampler adds nothing of its own: what the last step predicts is the result."""
+    assert isinstance(pack.multiview, NanoViewModel)
+    clean = torch.rand(1, 6, 4, SIZE, SIZE) * 2 - 1
+    clean[:, :, 3] = 1
+    seen: list[Tensor] = []
+
+    def perfect(noisy: Tensor, *_: object) -> Tensor:
+        seen.append(noisy)
+        return clean.expand_as(noisy)
+
+    monkeypatch.setattr(pack.multiview.denoiser, "forward", perfect)
+    result = generate(pack, steps=4, guidance=2.0)
+    torch.testing.assert_close(
+        result, torch.cat([clean[0, :, :3] / 2 + 0.5, torch.ones(6, 1, SIZE, SIZE)], 1)
+    )
+    distance = [(noisy[0] - clean[0]).square().mean().item() for noisy in seen]
+    assert distance == sorted(distance, reverse=True)
