@@ -29,6 +29,8 @@ DEFAULT_VIEW_SIZE, DEFAULT_VIEW_DISTANCE = 64, 2.0
 _WORST = GeometryScores(f05=0.0, f02=0.0, f01=0.0, chamfer=1.0, iou=0.0, normal_consistency=0.0)
 """Scores of an object that could not be made: left out, it would flatter the system."""
 
+_FROM_GALLERY = ("mean shape", "nearest by image", "nearest by shape")
+
 Baseline = Callable[[Case], Float32[np.ndarray, "face 3 3"]]
 
 
@@ -73,6 +75,9 @@ def evaluate(plan: Plan, pack: Pack | None) -> list[ObjectResults]:
     paths = list_objects(plan.data, plan.limit)
     gallery = None if plan.train is None else build_gallery(plan.train, plan.out / "cache")
     baselines = _available_baselines(gallery, plan.oracle)
+    knowledge: dict[str, dict[str, object]] = {name: {} for name in baselines}
+    if gallery is not None:
+        knowledge |= {name: {"gallery": gallery.revision} for name in _FROM_GALLERY}
     size = DEFAULT_VIEW_SIZE if pack is None else pack.config.view_size
     distance = DEFAULT_VIEW_DISTANCE if pack is None else pack.config.view_distance
     results = []
@@ -87,7 +92,9 @@ def evaluate(plan: Plan, pack: Pack | None) -> list[ObjectResults]:
                 "points": plan.points,
             }
             measured = {
-                name: cached(folder / f"baseline {name}.json", key, partial(_measure, case, make))
+                name: cached(
+                    folder / f"baseline {name}.json", key | knowledge[name], partial(_measure, case, make)
+                )
                 for name, make in baselines.items()
             }
             if pack is None:

@@ -34,6 +34,8 @@ _FEATURES = 24 * 24 + 8 * 8 * 3 + 7 * 7 * 2 * 2 * 9
 class Gallery:
     """Training assets as descriptors, for each of AZIMUTHS, and as a mean occupancy."""
 
+    revision: str
+    """Changes with the assets."""
     paths: tuple[Path, ...]
     descriptors: Float32[np.ndarray, "asset azimuth feature"]
     mean_occupancy: Float32[np.ndarray, "n n n"]
@@ -94,7 +96,8 @@ def build_gallery(folder: Path, cache: Path) -> Gallery:
     """
     paths = list_objects(folder)
     listing = json.dumps([_VERSION, AZIMUTHS, [[path.name, path.stat().st_size] for path in paths]])
-    stored = cache / f"gallery_{hashlib.sha256(listing.encode()).hexdigest()[:12]}.npz"
+    revision = hashlib.sha256(listing.encode()).hexdigest()[:12]
+    stored = cache / f"gallery_{revision}.npz"
     if not stored.exists():
         descriptors = []
         distance = 0.55 / np.sin(np.radians(FOV / 2))
@@ -110,7 +113,7 @@ def build_gallery(folder: Path, cache: Path) -> Gallery:
         np.savez(partial, descriptors=np.asarray(descriptors, np.float32), mean=mean)
         partial.rename(stored)
     with np.load(stored) as arrays:
-        return Gallery(tuple(paths), arrays["descriptors"], arrays["mean"])
+        return Gallery(revision, tuple(paths), arrays["descriptors"], arrays["mean"])
 
 
 def _mean_occupancy(paths: list[Path]) -> Float32[np.ndarray, "n n n"]:

@@ -60,7 +60,7 @@ def test_evaluation_with_a_pack_and_its_resumption(data: Path, tmp_path: Path) -
     report.write(out)
     text = (out / "report.md").read_text()
     assert f"**{SINGLE}**" in text
-    assert "undecided" in text
+    assert "verdict" in text
     for outcome in result.single:
         if outcome.error is None:
             assert outcome.numbers["asset/seconds"] > 0
