@@ -15,7 +15,7 @@ from PIL import Image
 from backend.errors import ForegroundError, PackError
 
 if TYPE_CHECKING:
-    from rembg.sessions.u2net import U2netSession  # type: ignore[import-untyped]
+    from rembg.sessions.u2net import U2netSession
 
 U2NET_MD5 = "60024c5c889badc19c04ad937298a77b"
 """Of u2net.onnx (U2-Net, Qin et al. 2020; Apache-2.0), as rembg pins it."""
@@ -42,7 +42,7 @@ def salient_object_mask(
 
     # Importing rembg has numba compile pymatting's matting (45 s on a first run), which is never called here.
     numba.config.DISABLE_JIT = True  # type: ignore[attr-defined]
-    from rembg import new_session  # type: ignore[import-untyped]
+    from rembg import new_session
     from rembg.sessions.u2net import U2netSession
 
     weights = _find_weights(U2netSession, allow_download)

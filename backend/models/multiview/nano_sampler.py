@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 import torch
 from diffusers.schedulers.scheduling_ddim import DDIMScheduler
@@ -160,7 +161,7 @@ def _denoise(
     # Noise is drawn on the CPU, so that a seed means the same on every device.
     generator = torch.Generator().manual_seed(seed)
     noise = torch.randn(start.shape, generator=generator).to(start.device)
-    noisy = scheduler.add_noise(start, noise, timesteps[:1])
+    noisy = scheduler.add_noise(start, noise, cast(torch.IntTensor, timesteps[:1]))
     clean = start
     for done, timestep in enumerate(timesteps, start=1):
         clean = predict(noisy, timestep[None])
