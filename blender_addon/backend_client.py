@@ -219,4 +219,6 @@ def _parsed(parse: Any, data: dict[str, Any]) -> Any:
 def _unreachable_message(address: str, error: requests.RequestException) -> str:
     if isinstance(error, requests.Timeout):
         return f"The backend at {address} does not answer. It may be overloaded, or the address may be wrong."
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return f"The connection to the backend at {address} broke in the middle of an answer."
     return f"No backend can be reached at {address}. Start it, or correct the address in the preferences."

@@ -26,7 +26,9 @@ PYTHON_VERSION = (3, 11)
 PYTORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 _STAMP = "bozzetto-requirements.sha256"
 _PINNED = re.compile(r"^([A-Za-z0-9._-]+)==", re.MULTILINE)
-_INSTALLING = re.compile(r"^(?:Collecting|Requirement already satisfied:|Processing| \+) ?([A-Za-z0-9._-]+)")
+_INSTALLING = re.compile(
+    r"^(?:Collecting|Requirement already satisfied:|Processing|Downloading| \+) ?([A-Za-z0-9._-]+)"
+)
 
 
 @dataclass(frozen=True)

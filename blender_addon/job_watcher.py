@@ -7,7 +7,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from . import artifacts
 from .backend_client import BackendClient
@@ -44,6 +46,7 @@ class Failed:
     error: AddonError
 
 
+_Answer = TypeVar("_Answer")
 Event = Progressed | PreviewArrived | Finished | Failed
 
 
@@ -94,14 +97,14 @@ def follow_job(
             asked_to_stop = True
             status = client.cancel(status.id)
         else:
-            status = _next_status(client, status)
+            status = _persistently(partial(client.status, status.id, status.sequence, POLL_SECONDS))
     if status.state == CANCELLED:
         raise Cancelled("Cancelled.")
     if status.state != SUCCEEDED:
         raise BackendError(*_reason(status))
     for artifact in status.artifacts:
         if artifact.name in artifacts.ALL:
-            client.download(status.id, artifact, folder)
+            _persistently(partial(client.download, status.id, artifact, folder))
     yield Finished(status, folder)
 
 
@@ -119,21 +122,24 @@ def _new_previews(
             continue
         try:
             path = client.download(status.id, artifact, folder)
-        except ChangedError:
+        except (ChangedError, UnreachableError, BackendError):
             if status.state in TERMINAL_STATES:
                 raise
-            continue  # a running job has drawn it anew since; the next status lists it again
+            # A running job may have drawn it anew meanwhile, and the next status lists that one. Whatever
+            # else is wrong is met by the next status request.
+            continue
         shown.add(artifact.sha256)
         yield PreviewArrived(artifact.name, path)
 
 
-def _next_status(client: BackendClient, status: JobStatus) -> JobStatus:
+def _persistently(call: Callable[[], _Answer]) -> _Answer:
+    """Call again after each cut connection; the last attempt's error counts."""
     for delay in RETRY_DELAYS:
         try:
-            return client.status(status.id, status.sequence, POLL_SECONDS)
+            return call()
         except UnreachableError:
             time.sleep(delay)
-    return client.status(status.id, status.sequence, POLL_SECONDS)
+    return call()
 
 
 class JobWatcher:

@@ -3,7 +3,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from stand_in import StandIn, running_stand_in
+
+from tests.blender_addon.stand_in import StandIn, running_stand_in
 
 
 @pytest.fixture

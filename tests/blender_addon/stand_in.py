@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
-from tiny_asset import asset_files
+from tests.blender_addon.tiny_asset import asset_files
 
 TOKEN = "stand-in-token"
 STAGES = ("foreground", "views", "normals", "field", "mesh", "textures", "export")

@@ -6,8 +6,6 @@ import time
 from pathlib import Path
 
 import pytest
-from stand_in import TOKEN, StandIn
-from tiny_asset import cube_glb
 
 from blender_addon.backend_client import BackendClient
 from blender_addon.errors import (
@@ -20,6 +18,8 @@ from blender_addon.errors import (
     WayOut,
 )
 from blender_addon.protocol import ArtifactInfo
+from tests.blender_addon.stand_in import TOKEN, StandIn
+from tests.blender_addon.tiny_asset import cube_glb
 
 
 def client_of(backend: StandIn) -> BackendClient:

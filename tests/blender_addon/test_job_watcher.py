@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 
 import pytest
-from stand_in import TOKEN, StandIn
 
 from blender_addon import artifacts
 from blender_addon.backend_client import BackendClient
@@ -23,6 +22,7 @@ from blender_addon.job_watcher import (
     read_image,
 )
 from blender_addon.protocol import MAX_IMAGE_BYTES, STAGES, JobRequest
+from tests.blender_addon.stand_in import TOKEN, StandIn
 
 IMAGE = b"the bytes of an image"
 

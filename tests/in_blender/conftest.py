@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import sys
+import importlib.util
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-bpy = pytest.importorskip("bpy", reason="runs in the environment with Blender's module")
+from tests.blender_addon.stand_in import StandIn, running_stand_in
 
-TESTS = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(TESTS / "blender_addon"))
-
-from stand_in import StandIn, running_stand_in  # noqa: E402
+if importlib.util.find_spec("bpy") is None:
+    collect_ignore_glob = ["test_*.py"]
+else:
+    import bpy
 
 
 @pytest.fixture(scope="session")

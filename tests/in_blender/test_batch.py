@@ -5,8 +5,9 @@ from pathlib import Path
 
 import bpy
 import pytest
-from stand_in import TOKEN, StandIn
-from tiny_asset import png
+
+from tests.blender_addon.stand_in import TOKEN, StandIn
+from tests.blender_addon.tiny_asset import png
 
 EXPECTED = {
     *("asset.blend", "asset.glb", "preview.png", "report.json", "foreground.png"),

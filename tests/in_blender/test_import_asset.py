@@ -4,7 +4,8 @@ from pathlib import Path
 
 import bpy
 import pytest
-from tiny_asset import cube_glb
+
+from tests.blender_addon.tiny_asset import cube_glb
 
 PARAMETERS = ("chair.png", "nano", 7, 500, 512, 1.0)
 

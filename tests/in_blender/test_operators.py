@@ -4,7 +4,8 @@ from pathlib import Path
 
 import bpy
 import pytest
-from tiny_asset import png
+
+from tests.blender_addon.tiny_asset import png
 
 
 def test_generate_says_what_it_waits_for(scene: bpy.types.Scene) -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import bpy
 import pytest
-from stand_in import TOKEN, StandIn
-from tiny_asset import png
+
+from tests.blender_addon.stand_in import TOKEN, StandIn
+from tests.blender_addon.tiny_asset import png
 
 LONGEST_TICK = 0.05
 """Seconds that the main thread may be held while a job runs."""
@@ -137,7 +138,7 @@ def test_a_failure_is_shown_with_a_way_out(session, backend: StandIn, tmp_path: 
 
 
 def test_a_hostile_asset_is_not_imported(session, backend: StandIn, tmp_path: Path) -> None:
-    from tiny_asset import cube_glb
+    from tests.blender_addon.tiny_asset import cube_glb
 
     backend.files["asset.glb"] = cube_glb({"images": [{"uri": "/etc/passwd"}]})
     generate(session, backend.address, tmp_path)
