@@ -73,7 +73,7 @@ def write_sphere_shard(folder: Path, packs: Sequence[str]) -> None:
 
 
 def _stored(example: Example) -> dict[str, np.ndarray]:
-    """The example as every one of its sample's references; a painted sphere is wrong in five, in its colours."""
+    """The example in the place of each of its sample's references: right in shape, not in colour."""
     arrays = {name: np.asarray(tensor) for name, tensor in asdict(example).items()}
 
     def last(name: str, scale: float, dtype: str) -> np.ndarray:

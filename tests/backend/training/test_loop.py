@@ -119,9 +119,14 @@ def test_averaged_weights_follow_the_parameters(tmp_path: Path) -> None:
 
 def test_own_weights_come_back_after_an_error() -> None:
     parameters, averaged = [torch.zeros(2)], [torch.ones(2)]
-    with pytest.raises(RuntimeError, match="halfway"), averaged_weights(parameters, averaged):
-        assert torch.equal(parameters[0], torch.ones(2))
-        raise RuntimeError("halfway")
+
+    def validate() -> None:
+        with averaged_weights(parameters, averaged):
+            assert torch.equal(parameters[0], torch.ones(2))
+            raise RuntimeError("halfway")
+
+    with pytest.raises(RuntimeError, match="halfway"):
+        validate()
     assert torch.equal(parameters[0], torch.zeros(2))
 
 

@@ -1,0 +1,88 @@
+"""`python -m backend train`, all of it after the rendering, with the tiny preset."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+
+import backend.packs.loading as loading
+import backend.training.__main__ as command
+from backend.models.presets import TINY
+from backend.packs.loading import load_pack
+from tests.backend.training.sphere_examples import write_sphere_shard
+from tests.backend.training.test_dataset import HELD_OUT, SEEN
+
+STEPS = ("--steps", "2", "--batch", "2")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A work folder after every step."""
+    work = tmp_path_factory.mktemp("work")
+    write_sphere_shard(work / "data" / "shard_0000", [SEEN, SEEN, HELD_OUT])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(command, "NANO", TINY)
+        patch.setattr(command, "use_available_cores", torch.get_num_threads)
+        for step in (
+            ("coordinates", *STEPS),
+            ("views", *STEPS),
+            # At rate zero the ControlNet stays as it was built.
+            ("normals", *STEPS, "--learning-rate", "0"),
+            ("generate", "--samples", "2"),
+            ("reconstructor", "--generated", *STEPS),
+            ("export", "--pack", str(work / "nano_pack")),
+        ):
+            assert command.main([*step, "--work", str(work)]) == 0
+        yield work
+
+
+def test_every_step_leaves_its_files(trained: Path) -> None:
+    names = {path.name for path in (trained / "nano").iterdir()}
+    assert names == {f"{name}.{kind}" for name in command.MODELS for kind in ("pt", "jsonl")}
+    assert len(list((trained / "generated").iterdir())) == 1
+
+
+def test_the_control_starts_as_a_copy_of_the_trained_denoiser(trained: Path) -> None:
+    control = torch.load(trained / "nano" / "normals.pt", weights_only=True)
+    modules = loading.build_nano(TINY)
+    command.load_averaged(modules.views, trained / "nano" / "views.pt")
+    base = modules.views.unet.state_dict()
+    copied = {name: tensor for name, tensor in control["module"].items() if name.split(".", 1)[1] in base}
+    assert len(copied) > 20
+    for name, tensor in copied.items():
+        torch.testing.assert_close(tensor, base[name.split(".", 1)[1]], msg=name)
+    assert control["step"] == 2
+
+
+def test_the_exported_pack_loads_and_holds_the_averaged_weights(
+    trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loading, "find_pack", lambda name: trained / name)
+    pack = load_pack("nano_pack", torch.device("cpu"))
+    assert pack.config == TINY
+    modules = loading.build_nano(TINY)
+    command.load_averaged(modules.reconstructor, trained / "nano" / "reconstructor.pt")
+    with safe_open(trained / "nano_pack" / "reconstructor.safetensors", "pt") as stored:
+        for name, tensor in modules.reconstructor.state_dict().items():
+            assert torch.equal(stored.get_tensor(name), tensor.bfloat16())
+
+
+def test_what_is_missing_is_one_line_and_an_exit_code(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command.main(["views", "--work", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == (
+        f"train: {tmp_path / 'nano' / 'coordinates.pt'} is missing: train coordinates first.\n"
+    )
+    assert command.main(["coordinates", "--work", str(tmp_path)]) == 1
+    assert "Render some first" in capsys.readouterr().err
+    assert command.main(["render", "--work", str(tmp_path)]) == 1
+    assert "render needs --data DIR" in capsys.readouterr().err
+    assert command.main(["render", "--work", str(tmp_path), "--data", str(tmp_path / "none")]) == 1
+    assert "index.csv" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        command.main(["everything"])
