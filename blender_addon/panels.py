@@ -131,7 +131,7 @@ def _draw_progress(layout: bpy.types.UILayout, state: Session) -> None:
         elif state.status.queue_position:
             text = f"{state.status.queue_position} ahead in the queue"
         else:
-            text = "Waiting"
+            text = "Starting"
     layout.progress(factor=fraction, text=f"{text}  {fraction:.0%}")
     if state.phase in (Phase.CONNECTING, Phase.RUNNING):
         layout.operator("bozzetto.cancel", icon="CANCEL")

@@ -71,8 +71,7 @@ def test_stages_and_previews_arrive_and_what_is_no_asset_is_refused(
 def test_cancel_reaches_a_running_job(client: BackendClient, tmp_path: Path) -> None:
     cancelled = threading.Event()
     events = follow_job(client, request(b"steps"), tmp_path, cancelled)
-    running = next(e for e in events if isinstance(e, Progressed) and e.status.state == "running")
-    assert running.status.stage == "views"
+    next(event for event in events if isinstance(event, Progressed) and event.status.stage == "views")
     cancelled.set()
     began = time.monotonic()
     with pytest.raises(Cancelled):
