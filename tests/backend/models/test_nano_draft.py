@@ -37,6 +37,13 @@ def test_true_coordinates_draft_true_views() -> None:
         assert float((drawn & true).sum() / (drawn | true).sum()) > 0.85
         ndc, _ = CAMERAS[[0]].project(draft.positions[k, 0][:, drawn[0]].T)
         assert ndc.abs().max() < 1
+        truth_views = view_sphere(CAMERAS, 64)
+        both = drawn & (truth_views.rgba[:, 3] == 1)
+        cosine = (draft.normals[k] * truth_views.normals).sum(1)[both]
+        assert cosine.median() > 0.9
+        assert (draft.depth[k] - truth_views.depth).abs()[both].median() < 0.06
+        assert not draft.normals[k].permute(0, 2, 3, 1)[~drawn].any()
+        assert not draft.depth[k][~drawn].any()
     # The front of the object is seen by view 0 and not by view 2: there the draft must have guessed.
     colour = (draft.rgba[0, 0, :3] - truth[0, :3])[:, drawn[0] & true[0]].abs().mean()
     assert colour < 0.15

@@ -7,7 +7,9 @@ from torch import Tensor
 from backend.errors import Cancelled
 from backend.geometry.cameras import orbit_cameras
 from backend.models.interfaces import OnStep
-from backend.models.multiview.nano_sampler import NanoNormalModel, NanoViewModel, make_scheduler
+from backend.models.multiview.draft import draft_views
+from backend.models.multiview.nano_denoiser import encode_colour
+from backend.models.multiview.nano_sampler import START, NanoNormalModel, NanoViewModel, make_scheduler
 from backend.models.presets import TINY
 from backend.packs.loading import Pack, assemble_nano, build_nano
 from tests.backend.models.painted_sphere import view_sphere
@@ -115,11 +117,34 @@ def test_models_say_what_they_want(pack: Pack) -> None:
     assert len(pack.multiview.cameras) == 6
 
 
-def test_sampling_starts_from_pure_noise() -> None:
-    scheduler = make_scheduler()
-    assert float(scheduler.alphas_cumprod[-1]) == pytest.approx(0, abs=1e-7)
-    scheduler.set_timesteps(4)
-    assert scheduler.timesteps.tolist() == [999, 749, 499, 249]
+@pytest.mark.parametrize("steps", [1, 3, 10])
+def test_sampling_starts_from_the_noised_draft(
+    pack: Pack, monkeypatch: pytest.MonkeyPatch, steps: int
+) -> None:
+    assert isinstance(pack.multiview, NanoViewModel)
+    true = view_sphere(orbit_cameras([0.0], [35.0], 4.0, 15.0), SIZE)
+    monkeypatch.setattr(pack.multiview.coordinates, "forward", lambda reference: (true.front, true.back))
+    draft = draft_views(pack.multiview.coordinates, true.rgba, pack.multiview.cameras)
+    seen: list[tuple[Tensor, int]] = []
+
+    def watch(noisy: Tensor, timestep: Tensor, *_: object) -> Tensor:
+        seen.append((noisy, int(timestep)))
+        return torch.zeros_like(noisy)
+
+    monkeypatch.setattr(pack.multiview.denoiser, "forward", watch)
+    pack.multiview.generate(true.rgba[0], steps=steps, guidance=1.0, seed=8, on_step=silent)
+    timesteps = [timestep for _, timestep in seen]
+    assert timesteps[0] == START
+    assert timesteps == sorted(set(timesteps), reverse=True)
+    assert len(timesteps) == steps
+    start = encode_colour(draft.rgba)
+    noise = torch.randn(start.shape, generator=torch.Generator().manual_seed(8))
+    wanted = make_scheduler().add_noise(start, noise, torch.tensor([START]))  # type: ignore[arg-type]
+    torch.testing.assert_close(seen[0][0], wanted)
+
+
+def test_the_schedule_ends_in_pure_noise() -> None:
+    assert float(make_scheduler().alphas_cumprod[-1]) == pytest.approx(0, abs=1e-7)
 
 
 def test_a_perfect_network_is_left_at_its_prediction(pack: Pack, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 from dataclasses import fields
 
@@ -9,10 +10,13 @@ import numpy as np
 import pytest
 import torch
 import trimesh
+from PIL import Image
 
 from backend.errors import Cancelled, EmptySurfaceError, ForegroundError, ImageError
+from backend.models.interfaces import GeneratedViews
 from backend.packs.loading import Pack
 from backend.pipeline.image_to_asset import image_to_asset
+from backend.pipeline.mesh import extract_mesh
 from backend.pipeline.stage_clock import StageClock
 from backend.pipeline.stage_data import STAGES, Asset, Options
 from tests.backend.models.painted_sphere import paint_of
@@ -109,7 +113,10 @@ def test_every_stage_is_timed(made: tuple[Asset, Recorder]) -> None:
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_any_stage_can_be_cancelled(pack: Pack, stage: str) -> None:
+def test_any_stage_can_be_cancelled(pack: Pack, stage: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    coarse = functools.partial(extract_mesh, resolution=32)
+    monkeypatch.setattr("backend.pipeline.image_to_asset.extract_mesh", coarse)
+
     class Stop(Recorder):
         def advance(self, name: str, fraction: float) -> None:
             super().advance(name, fraction)
@@ -123,8 +130,6 @@ def test_any_stage_can_be_cancelled(pack: Pack, stage: str) -> None:
 
 
 def test_views_without_an_object_are_an_empty_surface(pack: Pack, monkeypatch: pytest.MonkeyPatch) -> None:
-    from backend.models.interfaces import GeneratedViews
-
     def nothing(self: object, *_: object, **__: object) -> GeneratedViews:
         return GeneratedViews(torch.zeros(6, 4, 32, 32), 0.0)
 
@@ -138,8 +143,6 @@ def test_views_without_an_object_are_an_empty_surface(pack: Pack, monkeypatch: p
 )
 def test_bad_pictures_stop_before_the_models(pack: Pack, image: bytes | None, error: type[Exception]) -> None:
     if image is None:
-        from PIL import Image
-
         buffer = io.BytesIO()
         Image.new("RGBA", (64, 64), (200, 0, 0, 0)).save(buffer, "PNG")
         image = buffer.getvalue()

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from backend.errors import Cancelled
-from backend.packs.loading import Pack
+from backend.models.presets import TINY
+from backend.packs.loading import Pack, assemble_nano, build_nano
 from backend.pipeline.stage_data import Foreground, Options
 from backend.pipeline.views import generate_views, reference_tensor, to_bytes
 from tests.backend.pipeline.true_pack import (
@@ -87,9 +88,6 @@ def test_progress_may_cancel_between_two_steps(pack: Pack) -> None:
 
 
 def test_equal_seeds_give_equal_views_through_nano_itself() -> None:
-    from backend.models.presets import TINY
-    from backend.packs.loading import assemble_nano, build_nano
-
     torch.manual_seed(0)
     nano = assemble_nano(build_nano(TINY), TINY, torch.device("cpu"), revision="test")
     one, two, other = (generate_views(crop(), nano, Options(seed=s), Recorder()) for s in (1, 1, 2))

@@ -9,14 +9,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from backend.models.multiview.nano_denoiser import COLOUR, NORMAL, encode_colour
-from backend.models.multiview.nano_sampler import make_scheduler
+from backend.models.multiview.draft import draft_views
+from backend.models.multiview.nano_denoiser import COLOUR, NORMAL, decode_normals, encode_colour
+from backend.models.multiview.nano_sampler import START, make_scheduler
 from backend.models.presets import TINY
 from backend.packs.loading import NanoModules, build_nano
 from backend.training.loop import Batch, Task
 from backend.training.train_coordinates import CoordinateTask
 from backend.training.train_reconstructor import ReconstructorTask
-from backend.training.train_views import NormalTask, ViewTask, clean_target
+from backend.training.train_views import NormalTask, ViewTask, _Noising, clean_target, encoded_draft
 from tests.backend.training.sphere_examples import sphere_batch
 
 MakeTask = Callable[[NanoModules], Task]
@@ -118,8 +119,11 @@ def test_a_loss_repeats_and_leaves_its_batch_as_it_was(make: MakeTask) -> None:
             coordinate_task,
             {"val_front", "val_back", "val_elevation_mean_degrees", "val_elevation_median_degrees"},
         ),
-        (view_task, {f"val_{domain}_{step}" for domain in ("colour", "normal") for step in (999, 600, 300)}),
-        (normal_task, {f"val_{what}_{step}" for what in ("error", "degrees") for step in (999, 600, 300)}),
+        (
+            view_task,
+            {f"val_{domain}_{step}" for domain in ("colour", "normal") for step in (START, 300, 150)},
+        ),
+        (normal_task, {f"val_{what}_{step}" for what in ("error", "degrees") for step in (START, 300, 150)}),
         (
             reconstructor_task,
             {
@@ -153,6 +157,38 @@ def test_targets_follow_each_samples_domain() -> None:
     )
     nearness = (TINY.view_distance - batch.view_depth[1]) * 2
     torch.testing.assert_close(target[1, :, 3][whole], nearness[whole])
+
+
+def test_the_noise_leads_from_the_noised_draft_to_the_truth() -> None:
+    noising, scheduler = _Noising(make_scheduler()), make_scheduler()
+    clean, draft = torch.rand(2, 6, 4, 8, 8), torch.rand(2, 6, 4, 8, 8)
+    at_start, at_end = (
+        noising.add(clean, draft, torch.full((2,), step), torch.Generator().manual_seed(0))
+        for step in (START, 0)
+    )
+    noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
+    noised_draft = scheduler.add_noise(draft, noise, torch.tensor([START, START]))  # type: ignore[arg-type]
+    torch.testing.assert_close(at_start, noised_draft, msg="where the sampler begins")
+    assert (at_end - clean).abs().mean() < 0.05
+
+
+def test_steps_are_drawn_up_to_the_start_and_often_there() -> None:
+    steps = _Noising(make_scheduler()).draw_steps(4000, torch.Generator().manual_seed(0))
+    assert steps.min() < 5
+    assert steps.max() == START
+    assert float((steps == START).float().mean()) == pytest.approx(0.33, abs=0.04)
+
+
+def test_the_draft_is_encoded_as_its_target_is() -> None:
+    modules, batch = tiny_modules(), sphere_batch()
+    draft = draft_views(modules.coordinates, batch.reference_rgba, modules.views.cameras)
+    encoded = encoded_draft(modules.views, draft, torch.tensor([COLOUR, NORMAL]))
+    assert torch.equal(encoded[0], encode_colour(draft.rgba)[0])
+    normals, depth = decode_normals(encoded[1], TINY.view_distance)
+    covered = draft.rgba[1, :, 3] == 1
+    torch.testing.assert_close(_last(normals)[covered], _last(draft.normals[1])[covered])
+    near = (draft.depth[1] - TINY.view_distance).abs() < 0.5
+    torch.testing.assert_close(depth[covered & near], draft.depth[1][covered & near])
 
 
 def _last(image: Tensor) -> Tensor:
