@@ -18,11 +18,11 @@ from backend.models.reconstructor.nano_voxel import NanoVoxelConfig
 class SamplingConfig:
     """How nano is sampled when the user says nothing."""
 
-    view_steps: int = 10
+    view_steps: int = 4
     """DDIM steps for the RGB views."""
-    normal_steps: int = 4
+    normal_steps: int = 2
     """DDIM steps for normals and depth."""
-    guidance: float = 1.5
+    guidance: float = 1.0
     """Classifier-free guidance scale of the RGB views; 1 is none."""
 
 

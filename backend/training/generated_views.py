@@ -17,7 +17,7 @@ from backend.device import autocast
 from backend.packs.loading import Pack
 from backend.training.dataset import Example, RenderedDataset
 
-_VIEW_STEPS, _NORMAL_STEPS = 6, 3
+_VIEW_STEPS, _NORMAL_STEPS = 2, 1
 _CHUNK = 25
 
 

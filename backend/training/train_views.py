@@ -68,7 +68,7 @@ class ViewTask:
     def validate(self, batches: Sequence[Batch], generator: torch.Generator) -> dict[str, float]:
         figures: dict[str, float] = {}
         for name, domain in (("colour", COLOUR), ("normal", NORMAL)):
-            for step in (START, 300, 150):
+            for step in (START, START // 2):
                 total = 0.0
                 for batch in batches[:3]:
                     size = len(batch.elevation)
@@ -123,7 +123,7 @@ class NormalTask:
 
     def validate(self, batches: Sequence[Batch], generator: torch.Generator) -> dict[str, float]:
         figures = {}
-        for step in (START, 300, 150):
+        for step in (START, START // 2):
             errors, angles = [], []
             for batch in batches[:3]:
                 steps = torch.full((len(batch.elevation),), step)

@@ -26,16 +26,19 @@ from backend.models.multiview.nano_denoiser import (
     encode_normals,
 )
 
-START = 499
+START = 249
 """Timestep at which denoising starts, from the noised draft instead of from pure noise (SDEdit, Meng et al.
 2022). Training shifts the noise's mean so that the path from truth to draft ends exactly there (ResShift, Yue
 et al. 2023); see training/train_views.py."""
 
 
+TRAIN_STEPS = 1000
+
+
 def make_scheduler() -> DDIMScheduler:
     """DDIM over a cosine schedule with zero terminal SNR (Lin et al. 2024), the network predicting x0."""
     return DDIMScheduler(
-        num_train_timesteps=1000,
+        num_train_timesteps=TRAIN_STEPS,
         beta_schedule="squaredcos_cap_v2",
         prediction_type="sample",
         timestep_spacing="trailing",
@@ -155,9 +158,9 @@ def _denoise(
 ) -> Float[Tensor, "1 6 4 h w"]:
     """The clean views that `predict` (noisy views and timestep to clean ones) settles on."""
     scheduler = make_scheduler()
-    # Of twice as many steps over the whole schedule, the second half: from START down.
-    scheduler.set_timesteps(2 * steps, device=start.device)
-    timesteps = scheduler.timesteps[steps:]
+    # As many steps over the whole schedule as leave `steps` of them from START down.
+    scheduler.set_timesteps(steps * TRAIN_STEPS // (START + 1), device=start.device)
+    timesteps = scheduler.timesteps[-steps:]
     # Noise is drawn on the CPU, so that a seed means the same on every device.
     generator = torch.Generator().manual_seed(seed)
     noise = torch.randn(start.shape, generator=generator).to(start.device)
