@@ -27,17 +27,21 @@ class SphereViews:
     """World position of the second."""
 
 
-def view_sphere(cameras: Cameras, size: int, radius: float = 0.4) -> SphereViews:
-    """A sphere around the origin in `paint_of`'s colours."""
+def view_sphere(
+    cameras: Cameras, size: int, radius: float = 0.4, centre: tuple[float, float, float] = (0, 0, 0)
+) -> SphereViews:
+    """A sphere in `paint_of`'s colours."""
     origins, directions = cameras.rays(size * _SUPERSAMPLING)
-    middle = -(origins * directions).sum(-1)
-    half_chord = (radius**2 - origins.square().sum(-1) + middle**2).clamp_min(0).sqrt()
+    from_centre = origins - torch.tensor(centre)
+    middle = -(from_centre * directions).sum(-1)
+    half_chord = (radius**2 - from_centre.square().sum(-1) + middle**2).clamp_min(0).sqrt()
     hit = half_chord > 0
     front = origins + (middle - half_chord)[..., None] * directions
     back = origins + (middle + half_chord)[..., None] * directions
     forward = -cameras.camera_to_world[:, None, None, :3, 2]
     depth = ((front - origins) * forward).sum(-1, keepdim=True)
-    channels = torch.cat([paint_of(front), front / radius, depth, front, back, torch.ones_like(depth)], -1)
+    normals = (front - torch.tensor(centre)) / radius
+    channels = torch.cat([paint_of(front), normals, depth, front, back, torch.ones_like(depth)], -1)
     summed = _area_mean(channels * hit[..., None], size)
     coverage = summed[:, -1:]
     mean = summed[:, :-1] / coverage.clamp_min(1e-6)

@@ -58,6 +58,13 @@ def test_untrained_it_is_the_visual_hull(views: SphereViews) -> None:
     assert iou(sdf < 0, GRID.norm(dim=1) < RADIUS) > 0.85
 
 
+def test_an_object_beside_the_centre_is_where_its_views_show_it() -> None:
+    centre = (0.12, 0.2, -0.15)
+    views = view_sphere(CAMERAS, SIZE, 0.2, centre)
+    sdf = field_of(fresh(), views, None).sdf(GRID)
+    assert iou(sdf < 0, (GRID - torch.tensor(centre)).norm(dim=1) < 0.2) > 0.75
+
+
 def test_the_hulls_distance_is_in_model_units(views: SphereViews) -> None:
     field = field_of(fresh(), views, None)
     # On the way to a camera that lies across, the cone's distance is the sphere's, to a pixel.

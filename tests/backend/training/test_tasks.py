@@ -13,6 +13,7 @@ from backend.models.multiview.draft import draft_views
 from backend.models.multiview.nano_denoiser import COLOUR, NORMAL, decode_normals, encode_colour
 from backend.models.multiview.nano_sampler import START, make_scheduler
 from backend.models.presets import TINY
+from backend.models.reconstructor.nano_voxel import FieldValues
 from backend.packs.loading import NanoModules, build_nano
 from backend.training.loop import Batch, Task
 from backend.training.train_coordinates import CoordinateTask
@@ -123,7 +124,10 @@ def test_a_loss_repeats_and_leaves_its_batch_as_it_was(make: MakeTask) -> None:
             view_task,
             {f"val_{domain}_{step}" for domain in ("colour", "normal") for step in (START, START // 2)},
         ),
-        (normal_task, {f"val_{what}_{step}" for what in ("error", "degrees") for step in (START, START // 2)}),
+        (
+            normal_task,
+            {f"val_{what}_{step}" for what in ("error", "degrees") for step in (START, START // 2)},
+        ),
         (
             reconstructor_task,
             {
@@ -145,6 +149,30 @@ def test_the_untrained_reconstructor_is_scored_as_the_visual_hull() -> None:
     figures = reconstructor_task(tiny_modules()).validate([sphere_batch()], torch.Generator())
     assert figures["val_iou"] > 0.85
     assert figures["val_iou"] == figures["val_iou_without_depth"]
+
+
+def test_the_truth_has_the_least_loss() -> None:
+    batch = sphere_batch()
+    material = batch.surface_material
+    beside = torch.zeros_like(
+        batch.surface_points[..., 0]
+    )  # the distance at surface points is not supervised
+
+    def parts(sdf: Tensor, change: float = 0.0) -> dict[str, float]:
+        padding = torch.zeros_like(batch.sdf)
+        albedo = torch.cat([padding[..., None].expand(-1, -1, 3), material[..., :3] + change], dim=1)
+        rough, metal = (torch.cat([padding, material[..., k] + change], dim=1) for k in (3, 4))
+        values = FieldValues(torch.cat([sdf, beside], dim=1), albedo, rough, metal)
+        return {k: v.item() for k, v in ReconstructorTask._parts(values, batch.sdf, material).items()}
+
+    truth = parts(batch.sdf)
+    assert [truth[name] for name in ("sdf", "albedo", "roughness", "metallic")] == [0, 0, 0, 0]
+    for wrong in (batch.sdf + 0.01, batch.sdf - 0.01, -batch.sdf):
+        worse = parts(wrong, change=0.1)
+        assert all(worse[name] > truth[name] for name in truth)
+    assert parts(batch.sdf, change=0.1)["albedo"] == pytest.approx(0.1)
+    far = parts(torch.where(batch.sdf > 0.1, batch.sdf + 5, batch.sdf))
+    assert far["sdf"] == 0, "beyond the truncation only the sign counts"
 
 
 def test_targets_follow_each_samples_domain() -> None:
