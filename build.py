@@ -102,7 +102,8 @@ def run(options: argparse.Namespace) -> int:
     try:
         address = backend.start()
         command = [
-            *(*blender, *options.images, "--out", options.out, "--pack", options.pack),
+            *(*blender, *(Path(image).resolve() for image in options.images)),
+            *("--out", options.out.resolve(), "--pack", options.pack),
             *("--seed", options.seed, "--faces", options.faces, "--texture-size", options.texture_size),
             *("--address", address, "--token-file", backend.token_file),
         ]

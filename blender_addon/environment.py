@@ -89,7 +89,7 @@ class Environment:
         for line in _output(command):
             if match := _INSTALLING.match(line):
                 seen.add(match[1].lower())
-                report(f"installing {match[1]}", 0.05 + 0.75 * len(seen & wanted) / len(wanted))
+                report("installing the packages", 0.05 + 0.75 * len(seen & wanted) / len(wanted))
             elif line.startswith("Installing collected packages"):
                 report("unpacking the packages", 0.85)
 
