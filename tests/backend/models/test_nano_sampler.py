@@ -111,8 +111,10 @@ def test_the_elevation_is_the_drafts(pack: Pack, monkeypatch: pytest.MonkeyPatch
 
 def test_models_say_what_they_want(pack: Pack) -> None:
     assert pack.multiview.reference_size == TINY.view_size
-    assert (pack.multiview.default_steps, pack.multiview.default_guidance) == (2, 1.5)
-    assert pack.normals.default_steps == 1
+    sampling = TINY.sampling
+    assert pack.multiview.default_steps == sampling.view_steps
+    assert pack.multiview.default_guidance == sampling.guidance
+    assert pack.normals.default_steps == sampling.normal_steps
     assert isinstance(pack.normals, NanoNormalModel)
     assert len(pack.multiview.cameras) == 6
 
