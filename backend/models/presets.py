@@ -18,7 +18,7 @@ from backend.models.reconstructor.nano_voxel import NanoVoxelConfig
 class SamplingConfig:
     """How nano is sampled when the user says nothing."""
 
-    view_steps: int = 4
+    view_steps: int = 3
     """DDIM steps for the RGB views."""
     normal_steps: int = 2
     """DDIM steps for normals and depth."""
