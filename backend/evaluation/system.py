@@ -88,7 +88,8 @@ def reconstruct_from_truth(
     on_device = Views(views.rgba.to(pack.device), views.cameras.to(pack.device), views.elevation_degrees)
     depth = None if normals.depth is None else normals.depth.to(pack.device)
     field = reconstruct_field(on_device, NormalViews(normals.normals.to(pack.device), depth), pack, Silent())
-    return measure_mesh(extract_mesh(field, faces, Silent()), item)
+    surface = pack.config.surface
+    return measure_mesh(extract_mesh(field, faces, Silent(), surface.cells, surface.smoothing), item)
 
 
 def measure_mesh(mesh: Mesh, item: EvaluationObject) -> Geometry:

@@ -36,7 +36,8 @@ def image_to_asset(
     with clock("field"):
         field = reconstruct_field(views, normal_views, pack, progress)
     with clock("mesh"):
-        mesh = extract_mesh(field, options.faces, progress)
+        surface = pack.config.surface
+        mesh = extract_mesh(field, options.faces, progress, surface.cells, surface.smoothing)
     with clock("textures"):
         textured = bake_textures(mesh, field, views, foreground, options.texture_size, progress)
     with clock("export"):

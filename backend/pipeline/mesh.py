@@ -16,11 +16,13 @@ SMOOTHING_STEPS = 3
 """Taubin steps against what is left of marching cubes' staircase."""
 
 
-def extract_mesh(field: Field, faces: int, progress: Progress, resolution: int = 128) -> Mesh:
+def extract_mesh(
+    field: Field, faces: int, progress: Progress, resolution: int = 128, smoothing: int = SMOOTHING_STEPS
+) -> Mesh:
     """The object's surface with at most `faces` triangles, outward, centred, its longest side 1.
 
-    `resolution` cells along each side of the field's cube: 32 times a power of two. Raises
-    EmptySurfaceError when the field has no inside, or only dust.
+    `resolution` cells along each side of the field's cube: 32 times a power of two; `smoothing` Taubin steps.
+    Raises EmptySurfaceError when the field has no inside, or only dust.
     """
     # What a compact object asks for; only the progress bar depends on it.
     expected_queries = 33**3 + 20 * resolution**2
@@ -33,7 +35,7 @@ def extract_mesh(field: Field, faces: int, progress: Progress, resolution: int =
 
     vertices, triangles = extract_isosurface(batched_sdf(field, report), field.half_extent, resolution)
     vertices, triangles = keep_object(vertices, triangles)
-    vertices, triangles = clean(vertices, triangles, SMOOTHING_STEPS)
+    vertices, triangles = clean(vertices, triangles, smoothing)
     progress.advance("mesh", 0.75)
     vertices, triangles = decimate(vertices, triangles, faces)
     if len(triangles) < 4:
