@@ -37,10 +37,10 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
         seen.append(("load", name, device.type))
         return f"pack {name}"
 
-    def to_asset(image: bytes, options: Options, pack: object, progress: object) -> str:
+    def to_asset(image: bytes, options: Options, pack: object, progress: object, name: str) -> str:
         if image == b"too much":
             torch.empty(2**60, dtype=torch.uint8)
-        seen.append(("asset", image, options, pack))
+        seen.append(("asset", image, options, pack, name))
         return "asset"
 
     def write_asset(asset: object, folder: Path, *, name: str, options: Options, pack: object) -> list[Path]:
@@ -59,7 +59,7 @@ def test_a_request_becomes_the_pipeline_s_options(calls: list[tuple[object, ...]
     options = Options("huge", 3, 500, 256, 9, 2.5, 0.4)
     assert files == [tmp_path / "asset.glb"]
     assert calls[1:] == [
-        ("asset", b"image", options, "pack huge"),
+        ("asset", b"image", options, "pack huge", "chair"),
         ("write", "asset", "chair", options, "pack huge"),
     ]
 
