@@ -70,6 +70,7 @@ TINY = NanoPreset(
         query_width=16,
     ),
     SamplingConfig(view_steps=2, normal_steps=1),
+    SurfaceConfig(cells=32),
 )
 """For tests: the same classes, a thousandth of the work."""
 
