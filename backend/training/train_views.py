@@ -4,10 +4,11 @@ Both predict x0 and are weighted as in v-space, 1 / (1 - alpha_bar), clipped (mi
 denoiser sees normals a third of the time under their own class label, so that its frozen decoder can draw
 them when the ControlNet steers it.
 
-Denoising starts from the noised draft d, at START with signal-to-noise ratio r. So the noise of a training
-sample x0 is e + sqrt(r) (d - x0), with e normal: at START that is the noised draft, at 0 it is x0, and DDIM's
-deterministic path leads from one to the other (the residual shifting of ResShift, Yue et al. 2023, written
-as a shift of the noise's mean).
+Denoising starts from the noised draft d. So the noise of a training sample x0 is e + sqrt(r) (d - x0), with e
+normal and r the signal-to-noise ratio at some timestep S: at S that is the noised draft, at 0 it is x0, and
+DDIM's deterministic path leads from one to the other (the residual shifting of ResShift, Yue et al. 2023,
+written as a shift of the noise's mean). The denoiser is trained with S = VIEW_SHIFT, above the START from which
+it is sampled: trained with S = START it blurs whatever the draft may be wrong about (LEDGER.md, 6).
 """
 
 from __future__ import annotations
@@ -40,6 +41,10 @@ _DROP_SHARE = 0.1
 _LARGEST_WEIGHT = 5.0
 
 
+VIEW_SHIFT = 499
+"""Timestep S of the denoiser's training; the ControlNet's is START."""
+
+
 class ViewTask:
     """The denoiser."""
 
@@ -50,7 +55,7 @@ class ViewTask:
         self.module: nn.Module = channels_last(net)
         self._net = net
         self._coordinates = channels_last(coordinates.eval())
-        self._noising = _Noising(scheduler)
+        self._noising = _Noising(scheduler, VIEW_SHIFT)
         self._precision = precision
 
     def loss(self, batch: Batch, generator: torch.Generator) -> tuple[Float[Tensor, ""], dict[str, float]]:
@@ -68,7 +73,7 @@ class ViewTask:
     def validate(self, batches: Sequence[Batch], generator: torch.Generator) -> dict[str, float]:
         figures: dict[str, float] = {}
         for name, domain in (("colour", COLOUR), ("normal", NORMAL)):
-            for step in (START, START // 2):
+            for step in (VIEW_SHIFT, START):
                 total = 0.0
                 for batch in batches[:3]:
                     size = len(batch.elevation)
@@ -113,7 +118,7 @@ class NormalTask:
         self._control = control
         self._net = channels_last(net.eval().requires_grad_(False))
         self._coordinates = coordinates.eval()
-        self._noising = _Noising(scheduler)
+        self._noising = _Noising(scheduler, START)
         self._precision = precision
 
     def loss(self, batch: Batch, generator: torch.Generator) -> tuple[Float[Tensor, ""], dict[str, float]]:
@@ -178,16 +183,17 @@ def encoded_draft(net: NanoDenoiser, draft: Draft, domain: Tensor) -> Float[Tens
 
 
 class _Noising:
-    """The forward process of a diffusers scheduler, with draws that repeat."""
+    """The forward process of a diffusers scheduler up to `last`, with draws that repeat."""
 
-    def __init__(self, scheduler: DDIMScheduler) -> None:
+    def __init__(self, scheduler: DDIMScheduler, last: int) -> None:
+        self._last = last
         self._scheduler = scheduler
         self._alphas = scheduler.alphas_cumprod
 
     def draw_steps(self, count: int, generator: torch.Generator) -> Tensor:
-        """Uniform up to START, but a third of the draws there, where most is decided."""
-        steps = torch.randint(0, START + 1, (count,), generator=generator)
-        return torch.where(torch.rand(count, generator=generator) < 0.33, START, steps)
+        """Uniform up to the last timestep, but a third of the draws there, where most is decided."""
+        steps = torch.randint(0, self._last + 1, (count,), generator=generator)
+        return torch.where(torch.rand(count, generator=generator) < 0.33, self._last, steps)
 
     def add(
         self,
@@ -197,7 +203,7 @@ class _Noising:
         generator: torch.Generator,
     ) -> Float[Tensor, "batch 6 4 h w"]:
         noise = torch.randn(clean.shape, generator=generator).to(clean.device)
-        signal = self._alphas[START]
+        signal = self._alphas[self._last]
         shifted = noise + (signal / (1 - signal)).sqrt() * (draft - clean)
         return self._scheduler.add_noise(clean, shifted, cast(torch.IntTensor, steps))
 

@@ -28,10 +28,8 @@ from backend.models.multiview.nano_denoiser import (
 
 START = 249
 """Timestep at which denoising starts, from the noised draft instead of from pure noise (SDEdit, Meng et al.
-2022). Training shifts the noise's mean so that the path from truth to draft ends exactly there (ResShift, Yue
-et al. 2023); see training/train_views.py."""
-
-
+2022). Training shifts the noise's mean so that the path from truth leads to the draft (ResShift, Yue et al.
+2023); see training/train_views.py."""
 TRAIN_STEPS = 1000
 
 

@@ -18,7 +18,14 @@ from backend.packs.loading import NanoModules, build_nano
 from backend.training.loop import Batch, Task
 from backend.training.train_coordinates import CoordinateTask
 from backend.training.train_reconstructor import ReconstructorTask
-from backend.training.train_views import NormalTask, ViewTask, _Noising, clean_target, encoded_draft
+from backend.training.train_views import (
+    VIEW_SHIFT,
+    NormalTask,
+    ViewTask,
+    _Noising,
+    clean_target,
+    encoded_draft,
+)
 from tests.backend.training.sphere_examples import sphere_batch
 
 MakeTask = Callable[[NanoModules], Task]
@@ -122,7 +129,7 @@ def test_a_loss_repeats_and_leaves_its_batch_as_it_was(make: MakeTask) -> None:
         ),
         (
             view_task,
-            {f"val_{domain}_{step}" for domain in ("colour", "normal") for step in (START, START // 2)},
+            {f"val_{domain}_{step}" for domain in ("colour", "normal") for step in (VIEW_SHIFT, START)},
         ),
         (
             normal_task,
@@ -188,7 +195,7 @@ def test_targets_follow_each_samples_domain() -> None:
 
 
 def test_the_noise_leads_from_the_noised_draft_to_the_truth() -> None:
-    noising, scheduler = _Noising(make_scheduler()), make_scheduler()
+    noising, scheduler = _Noising(make_scheduler(), START), make_scheduler()
     clean, draft = torch.rand(2, 6, 4, 8, 8), torch.rand(2, 6, 4, 8, 8)
     at_start, at_end = (
         noising.add(clean, draft, torch.full((2,), step), torch.Generator().manual_seed(0))
@@ -201,7 +208,7 @@ def test_the_noise_leads_from_the_noised_draft_to_the_truth() -> None:
 
 
 def test_steps_are_drawn_up_to_the_start_and_often_there() -> None:
-    steps = _Noising(make_scheduler()).draw_steps(4000, torch.Generator().manual_seed(0))
+    steps = _Noising(make_scheduler(), START).draw_steps(4000, torch.Generator().manual_seed(0))
     assert steps.min() < 5
     assert steps.max() == START
     assert float((steps == START).float().mean()) == pytest.approx(0.33, abs=0.04)
