@@ -7,8 +7,8 @@ them when the ControlNet steers it.
 Denoising starts from the noised draft d. So the noise of a training sample x0 is e + sqrt(r) (d - x0), with e
 normal and r the signal-to-noise ratio at some timestep S: at S that is the noised draft, at 0 it is x0, and
 DDIM's deterministic path leads from one to the other (the residual shifting of ResShift, Yue et al. 2023,
-written as a shift of the noise's mean). The denoiser is trained with S = VIEW_SHIFT, above the START from which
-it is sampled: trained with S = START it blurs whatever the draft may be wrong about (LEDGER.md, 6).
+written as a shift of the noise's mean). The denoiser is trained with S = VIEW_SHIFT, above the START from
+which it is sampled: trained with S = START it blurs whatever the draft may be wrong about (LEDGER.md, 6).
 """
 
 from __future__ import annotations
