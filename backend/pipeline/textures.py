@@ -32,6 +32,8 @@ FIELD_MAP_SIZE = 256
 NORMAL_STEP = 1 / 64
 """Step of the field's gradient, in half extents: a cell of the isosurface's grid, so that rounding in a
 network of reduced precision does not show."""
+LEAST_AGREEMENT = 0.7
+"""Least cosine between the field's normal and the mesh's for the former to be believed."""
 FIELD_WEIGHT = 0.02
 """The field's say beside a generated view that sees the point squarely (1)."""
 VIEW_SHARPNESS = 3
@@ -109,9 +111,10 @@ def _sample_field(mesh: Mesh, field: Field, atlas: UvMesh, size: int, progress: 
     points = texels.hits.interpolate(atlas.faces, mesh.vertices[atlas.source_vertex])
     points = (points * mesh.model_scale + mesh.model_offset).astype(np.float32)
     gradient = gradient_normals(batched_sdf(field), points, NORMAL_STEP * field.half_extent)
-    # A field that is flat at a point says nothing about its direction there: the mesh does.
-    flat = np.flatnonzero(~gradient.any(axis=1))
-    gradient[flat] = unit(texels.hits[flat].interpolate(atlas.faces, mesh.normals[atlas.source_vertex]))
+    # Where the field is flat or turns far from the smoothed mesh, its gradient is noise.
+    smooth = unit(texels.hits.interpolate(atlas.faces, mesh.normals[atlas.source_vertex]))
+    noise = np.einsum("pi,pi->p", gradient, smooth) < LEAST_AGREEMENT
+    gradient[noise] = smooth[noise]
     progress.advance("textures", 0.4)
     albedo = np.empty((len(points), 3), np.float32)
     material = np.empty((len(points), 2), np.float32)
