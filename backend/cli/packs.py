@@ -1,4 +1,4 @@
-"""`python -m backend packs`: which packs there are, and whether their files are what they should be."""
+"""`python -m backend packs`: list and verify the packs of weights; fetch the foreground's."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser("packs", help="list and verify the packs of weights")
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     actions.add_parser("list", help="name, revision, size, licence")
+    actions.add_parser("foreground", help="download the weights that cut out objects (U2-Net, 176 MB)")
     verifier = actions.add_parser("verify", help="hold sizes and hashes against the manifests")
     verifier.add_argument("names", nargs="*", metavar="NAME", help="packs to verify (default: all)")
     parser.set_defaults(run=run)
@@ -22,6 +23,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(arguments: argparse.Namespace) -> int:
     if arguments.action == "list":
         return list_packs(PACKS_FOLDER)
+    if arguments.action == "foreground":
+        return download_foreground()
     return verify_packs(arguments.names, PACKS_FOLDER)
 
 
@@ -31,6 +34,14 @@ def list_packs(packs_folder: Path) -> int:
         manifest = read_manifest(packs_folder / name)
         size = f"{manifest.size / 1e6:.1f} MB"
         print(f"{name}  {manifest.revision}  {size}  {manifest.licence}  {manifest.summary}")
+    return 0
+
+
+def download_foreground() -> int:
+    """Fetch U2-Net's weights, once; every later cut-out uses them."""
+    from backend.pipeline.segmentation import download_u2net
+
+    print(download_u2net())
     return 0
 
 

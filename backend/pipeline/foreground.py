@@ -35,13 +35,11 @@ def extract_foreground(
     *,
     fill: float = 0.85,
     progress: Progress,
-    allow_download: bool = False,
 ) -> Foreground:
     """Cut out the object; centre its box in a square of the box's longest side divided by `fill`.
 
     The crop keeps the source's resolution up to MAX_CROP. Colours are straight (not multiplied by alpha) and
     are continued under transparent pixels, so that later resampling draws no dark or background-coloured rim.
-    `allow_download` lets rembg fetch its weights (176 MB, once) when they are missing.
 
     Raises:
         ForegroundError: the image is fully transparent, nothing stands out, or no background is left.
@@ -57,7 +55,7 @@ def extract_foreground(
     if (given_alpha < 128).mean() >= TRANSPARENT_SHARE:
         method, alpha = "alpha", given_alpha
     else:
-        learned = salient_object_mask(rgb, allow_download=allow_download)
+        learned = salient_object_mask(rgb)
         method, alpha = ("grabcut", grabcut_mask(rgb)) if learned is None else ("rembg", learned)
         alpha = _keep_main_components(alpha)
     progress.advance("foreground", 0.8)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,47 +24,62 @@ MIN_CONTRAST = 4.0
 """Least distance of an object's colours from the background, in units of CIELAB (about two just noticeable
 differences)."""
 
-_LOG = logging.getLogger(__name__)
 
-
-def salient_object_mask(
-    rgb: UInt8[np.ndarray, "h w 3"], *, allow_download: bool = False
-) -> UInt8[np.ndarray, "h w"] | None:
-    """U2-Net's soft mask; None where its weights are neither on the machine nor to be had.
+def salient_object_mask(rgb: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w"] | None:
+    """U2-Net's soft mask; None where its weights are not on the machine (see `download_u2net`).
 
     The weights are looked for where rembg keeps them (REMBG_HOME, U2NET_HOME, ~/.u2net).
 
     Raises:
         PackError: the weights' checksum is wrong.
     """
-    import numba
-
-    # Importing rembg has numba compile pymatting's matting (45 s on a first run), which is never called here.
-    numba.config.DISABLE_JIT = True  # type: ignore[attr-defined]
-    from rembg import new_session
-    from rembg.sessions.u2net import U2netSession
-
-    weights = _find_weights(U2netSession, allow_download)
-    if weights is None:
+    present = _u2net_session().resolve_existing("u2net.onnx")
+    if present is None:
         return None
-    digest = hashlib.md5(weights.read_bytes(), usedforsecurity=False).hexdigest()
-    if digest != U2NET_MD5:
-        raise PackError(
-            f"{weights} is damaged: its MD5 is {digest}, wanted {U2NET_MD5}. Delete the file (GrabCut is "
-            "then used) or download it again."
-        )
+    _check(Path(present))
+    from rembg import new_session
+
     (mask,) = new_session("u2net").predict(Image.fromarray(rgb))
     return np.asarray(mask)
 
 
-def _find_weights(session: type[U2netSession], allow_download: bool) -> Path | None:
-    present = session.resolve_existing("u2net.onnx")
-    if present is None and allow_download:
-        try:
-            present = session.download_models()
-        except (OSError, ValueError) as error:  # no network; checksum of the download
-            _LOG.warning("U2-Net's weights could not be downloaded (%s); GrabCut is used.", error)
-    return Path(present) if present else None
+def download_u2net() -> Path:
+    """Have rembg fetch U2-Net's weights (176 MB) to where it keeps them; nothing to do where they are.
+
+    Making an asset never touches the network: this is asked for once, by `packs foreground`.
+
+    Raises:
+        PackError: they cannot be downloaded, or what came is not what was wanted.
+    """
+    session = _u2net_session()
+    try:
+        path = Path(session.resolve_existing("u2net.onnx") or session.download_models())
+    except (OSError, ValueError) as error:  # no network; the checksum of the download
+        raise PackError(
+            f"U2-Net's weights could not be downloaded ({error}). Check the connection and try again, or put "
+            "u2net.onnx into ~/.u2net; until then GrabCut is used."
+        ) from error
+    _check(path)
+    return path
+
+
+def _u2net_session() -> type[U2netSession]:
+    import numba
+
+    # Importing rembg has numba compile pymatting's matting (45 s on a first run), which is never called here.
+    numba.config.DISABLE_JIT = True  # type: ignore[attr-defined]
+    from rembg.sessions.u2net import U2netSession
+
+    return U2netSession
+
+
+def _check(weights: Path) -> None:
+    digest = hashlib.md5(weights.read_bytes(), usedforsecurity=False).hexdigest()
+    if digest != U2NET_MD5:
+        raise PackError(
+            f"{weights} is damaged: its MD5 is {digest}, wanted {U2NET_MD5}. Delete the file (GrabCut is "
+            "then used) or download it again: python -m backend packs foreground"
+        )
 
 
 def grabcut_mask(rgb: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w"]:

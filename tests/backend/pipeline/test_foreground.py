@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import cv2
@@ -9,8 +10,9 @@ import numpy as np
 import pytest
 
 from backend.errors import ForegroundError, PackError
+from backend.pipeline import segmentation
 from backend.pipeline.foreground import MAX_CROP, extract_foreground
-from backend.pipeline.segmentation import grabcut_mask
+from backend.pipeline.segmentation import download_u2net, grabcut_mask
 
 
 class Recorder:
@@ -169,3 +171,34 @@ def test_damaged_weights_are_named(tmp_path: Path) -> None:
     (tmp_path / "u2net.onnx").write_bytes(b"half a download")
     with pytest.raises(PackError, match=r"u2net\.onnx is damaged"):
         extract_foreground(photograph(plain(64 * 4)[:200, :200], mug_mask()), progress=Recorder())
+
+
+def test_downloading_without_a_network_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("U2NET_HOME", str(tmp_path))
+
+    def unreachable() -> str:
+        raise ConnectionError("no route to host")
+
+    monkeypatch.setattr(segmentation._u2net_session(), "download_models", unreachable)
+    with pytest.raises(PackError, match=r"no route to host.*put u2net\.onnx into"):
+        download_u2net()
+
+
+def test_a_download_is_verified_and_done_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("U2NET_HOME", str(tmp_path))
+    weights = tmp_path / "u2net.onnx"
+    fetched = []
+
+    def fetch() -> str:
+        fetched.append(1)
+        weights.write_bytes(b"weights")
+        return str(weights)
+
+    monkeypatch.setattr(segmentation._u2net_session(), "download_models", fetch)
+    with pytest.raises(PackError, match="is damaged"):
+        download_u2net()
+    monkeypatch.setattr(segmentation, "U2NET_MD5", hashlib.md5(b"weights").hexdigest())
+    assert download_u2net() == weights
+    assert len(fetched) == 1
