@@ -10,15 +10,17 @@ from backend.pipeline.image_input import read_image
 from backend.pipeline.mesh import extract_mesh
 from backend.pipeline.normals import generate_normals
 from backend.pipeline.stage_clock import StageClock
-from backend.pipeline.stage_data import Asset, Options, Progress
+from backend.pipeline.stage_data import Asset, Foreground, Options, Progress
 from backend.pipeline.textures import bake_textures
 from backend.pipeline.views import generate_views
 
 
 def image_to_asset(
-    image: bytes, options: Options, pack: Pack, progress: Progress, name: str = "asset"
+    image: bytes | Foreground, options: Options, pack: Pack, progress: Progress, name: str = "asset"
 ) -> Asset:
     """Turn the bytes of an image file into an asset called `name` (Edify 3D, arXiv 2411.07135, figure 2).
+
+    Instead of the file, the object may be given as an earlier asset's foreground: it is not cut out again.
 
     Raises:
         ImageError: the bytes are no usable image.
@@ -28,7 +30,11 @@ def image_to_asset(
     """
     clock = StageClock()
     with clock("foreground"):
-        foreground = extract_foreground(read_image(image), progress=progress)
+        foreground = (
+            image
+            if isinstance(image, Foreground)
+            else extract_foreground(read_image(image), progress=progress)
+        )
     with clock("views"):
         views = generate_views(foreground, pack, options, progress)
     with clock("normals"):
