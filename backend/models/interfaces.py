@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from backend.geometry.cameras import Cameras
 
 OnStep = Callable[[int, int, Tensor], None]
 """Called after each denoising step with (steps done, steps in all, current images); may raise to cancel."""
+
+OnFraction = Callable[[float], None]
+"""Called with the fraction done of a long computation; may raise to cancel."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,18 @@ class ReconstructedField(Protocol):
     def sdf(self, points: Float[Tensor, "point 3"]) -> Float[Tensor, " point"]: ...
 
     def sample(self, points: Float[Tensor, "point 3"]) -> PointValues: ...
+
+
+@runtime_checkable
+class SurfacedField(ReconstructedField, Protocol):
+    """A field that finds its surface itself, because marching cubes over `sdf` would lose what it knows:
+    vertices that a network places, or a density that is no distance."""
+
+    def surface(self, on_fraction: OnFraction) -> tuple[Float[Tensor, "vertex 3"], Int[Tensor, "face 3"]]:
+        """Closed triangle mesh in the model frame, counter-clockwise from outside.
+
+        Raises EmptySurfaceError without a surface.
+        """
 
 
 class Reconstructor(Protocol):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from jaxtyping import Float
+import numpy as np
+from jaxtyping import Float, Float32, Int32
 from torch import Tensor
 
 from backend.device import autocast
-from backend.models.interfaces import ReconstructedField
+from backend.models.interfaces import OnFraction, ReconstructedField, SurfacedField
 from backend.packs.loading import Pack
 from backend.pipeline.stage_data import Field, FieldSamples, NormalViews, Progress, Views
 
@@ -17,6 +18,8 @@ def reconstruct_field(views: Views, normal_views: NormalViews, pack: Pack, progr
     with autocast(pack.device):
         field = pack.reconstructor.reconstruct(views.rgba, normal_views.normals, normal_views.depth)
     progress.advance("field", 1.0)
+    if isinstance(field, SurfacedField):
+        return _DeviceSurfacedField(field, pack)
     return _DeviceField(field, pack)
 
 
@@ -42,3 +45,18 @@ class _DeviceField:
             values.roughness.float().to(home),
             values.metallic.float().to(home),
         )
+
+
+class _DeviceSurfacedField(_DeviceField):
+    """The same for a field that brings its own surface."""
+
+    def __init__(self, field: SurfacedField, pack: Pack) -> None:
+        super().__init__(field, pack)
+        self._surfaced = field
+
+    def surface(
+        self, on_fraction: OnFraction
+    ) -> tuple[Float32[np.ndarray, "vertex 3"], Int32[np.ndarray, "face 3"]]:
+        with autocast(self._device):
+            vertices, faces = self._surfaced.surface(on_fraction)
+        return vertices.float().cpu().numpy(), faces.int().cpu().numpy()

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 import trimesh
+from jaxtyping import Float32, Int32
 
 from backend.errors import EmptySurfaceError
 from backend.geometry.field_queries import batched_sdf
 from backend.geometry.isosurface import extract_isosurface
 from backend.geometry.mesh_cleaning import clean, decimate, face_components, keep_object
 from backend.geometry.vertex_frames import vertex_normals
-from backend.pipeline.stage_data import Field, Mesh, Progress
+from backend.pipeline.stage_data import Field, Mesh, Progress, SurfacedField
 
 SMOOTHING_STEPS = 3
 """Taubin steps against what is left of marching cubes' staircase."""
+SURFACE_SHARE = 0.6
+"""Of this stage's progress, what the extraction of the surface takes."""
 
 
 def extract_mesh(
@@ -21,19 +24,11 @@ def extract_mesh(
 ) -> Mesh:
     """The object's surface with at most `faces` triangles, outward, centred, its longest side 1.
 
-    `resolution` cells along each side of the field's cube: 32 times a power of two; `smoothing` Taubin steps.
+    `resolution` cells along each side of the field's cube: 32 times a power of two (a field that brings its
+    own surface has its own grid); `smoothing` Taubin steps.
     Raises EmptySurfaceError when the field has no inside, or only dust.
     """
-    # What a compact object asks for; only the progress bar depends on it.
-    expected_queries = 33**3 + 20 * resolution**2
-    done = 0
-
-    def report(count: int) -> None:
-        nonlocal done
-        done += count
-        progress.advance("mesh", min(0.6, 0.6 * done / expected_queries))
-
-    vertices, triangles = extract_isosurface(batched_sdf(field, report), field.half_extent, resolution)
+    vertices, triangles = _extract_surface(field, resolution, progress)
     vertices, triangles = keep_object(vertices, triangles)
     vertices, triangles = clean(vertices, triangles, smoothing)
     progress.advance("mesh", 0.75)
@@ -57,3 +52,20 @@ def extract_mesh(
         watertight=bool(trimesh.Trimesh(vertices, triangles, process=False).is_watertight),
         components=int(face_components(triangles).max()) + 1,
     )
+
+
+def _extract_surface(
+    field: Field, resolution: int, progress: Progress
+) -> tuple[Float32[np.ndarray, "vertex 3"], Int32[np.ndarray, "face 3"]]:
+    if isinstance(field, SurfacedField):
+        return field.surface(lambda fraction: progress.advance("mesh", SURFACE_SHARE * fraction))
+    # What a compact object asks for; only the progress bar depends on it.
+    expected_queries = 33**3 + 20 * resolution**2
+    done = 0
+
+    def report(count: int) -> None:
+        nonlocal done
+        done += count
+        progress.advance("mesh", SURFACE_SHARE * min(1.0, done / expected_queries))
+
+    return extract_isosurface(batched_sdf(field, report), field.half_extent, resolution)

@@ -7,8 +7,9 @@ it so that its bounding box is centred and its longest side is 1.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Float32, Int32, UInt8
@@ -100,6 +101,16 @@ class Field(Protocol):
 
     def sample(self, points: Float[Tensor, "point 3"]) -> FieldSamples:
         """Everything: what the baking asks for."""
+
+
+@runtime_checkable
+class SurfacedField(Field, Protocol):
+    """A field that brings its own surface (see models.interfaces.SurfacedField)."""
+
+    def surface(
+        self, on_fraction: Callable[[float], None]
+    ) -> tuple[Float32[np.ndarray, "vertex 3"], Int32[np.ndarray, "face 3"]]:
+        """Closed mesh in the model frame, counter-clockwise from outside."""
 
 
 @dataclass(frozen=True)
