@@ -7,8 +7,6 @@ views to be generated: a rough but exactly placed draft, which the view model th
 
 from __future__ import annotations
 
-import math
-
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -67,29 +65,3 @@ def splat(
     rgba.permute(0, 2, 3, 1)[covered] = torch.cat([colours[winner], torch.ones_like(colours[winner, :1])], 1)
     positions.permute(0, 2, 3, 1)[covered] = points[winner]
     return rgba, positions
-
-
-def elevation_from_coordinates(
-    positions: Float[Tensor, "3 h w"], mask: Bool[Tensor, "h w"]
-) -> tuple[float, float]:
-    """The elevation, in degrees, of the camera at azimuth 0 that saw `positions`; and the fit's residual.
-
-    Under weak perspective the image row of a point is an affine function of its height and depth,
-    y_ndc = s (y cos e - z sin e) + c, so one linear least squares gives e (Hartley & Zisserman, 2nd ed.,
-    section 6.3, affine cameras). One round of reweighting takes outliers out.
-    """
-    size = positions.shape[-1]
-    rows = 1 - (torch.arange(size, device=positions.device, dtype=torch.float32) + 0.5) / size * 2
-    target = rows[:, None].expand(size, size)[mask]
-    points = positions[:, mask]
-    if target.numel() < 8:
-        return 0.0, math.inf
-    design = torch.stack([points[1], points[2], torch.ones_like(points[1])], dim=1)
-    weight = torch.ones_like(target)
-    for _ in range(3):
-        root = weight.sqrt()
-        solution = torch.linalg.lstsq(design * root[:, None], (target * root)[:, None]).solution[:, 0]
-        residual = (design @ solution - target).abs()
-        weight = 1 / (residual + residual.mean().clamp_min(1e-6))
-    elevation = math.degrees(math.atan2(-float(solution[1]), float(solution[0])))
-    return elevation, float(residual.mean())

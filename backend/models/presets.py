@@ -57,7 +57,7 @@ class NanoPreset:
 
 NANO = NanoPreset()
 TINY = NanoPreset(
-    CoordinateNetConfig(channels=(16, 32)),
+    CoordinateNetConfig(image_size=64, width=32, layers=1, channels=(16, 16)),
     NanoDenoiserConfig(view_size=32, channels=(16, 32)),
     NanoVoxelConfig(
         view_size=32,

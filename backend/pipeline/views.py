@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
-from torch.nn import functional
 
 from backend.device import autocast
+from backend.models.layers.pixels import shrink
 from backend.packs.loading import Pack
 from backend.pipeline.stage_data import Foreground, Options, Progress, Views
 
@@ -38,11 +38,8 @@ def generate_views(foreground: Foreground, pack: Pack, options: Options, progres
 
 
 def reference_tensor(foreground: Foreground, size: int) -> Float[Tensor, "4 size size"]:
-    """The crop at the models' resolution. Colours are averaged under their alpha, so no fringe leaks in."""
-    image = torch.from_numpy(np.moveaxis(foreground.image, -1, 0).copy())[None]
-    premultiplied = torch.cat([image[:, :3] * image[:, 3:], image[:, 3:]], dim=1)
-    small = functional.interpolate(premultiplied, (size, size), mode="bilinear", antialias=True)[0]
-    return torch.cat([small[:3] / small[3:].clamp_min(1e-4), small[3:]]).clamp(0, 1)
+    """The crop at the models' resolution."""
+    return shrink(torch.from_numpy(np.moveaxis(foreground.image, -1, 0).copy())[None], size)[0]
 
 
 def to_bytes(image: Float[Tensor, "c h w"]) -> UInt8[np.ndarray, "h w c"]:

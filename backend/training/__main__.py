@@ -1,6 +1,7 @@
 """`python -m backend train`: render the data, train nano's four networks in order, write the pack.
 
 render         fill --work/data with rendered samples (several may run at once: --worker i --workers n)
+references     fill --work/references with reference images for the coordinates (likewise)
 coordinates    object coordinates from the reference image
 views          the multi-view denoiser (needs coordinates)
 normals        the normal ControlNet (needs views)
@@ -26,16 +27,18 @@ from backend.models.multiview.nano_sampler import make_scheduler
 from backend.models.presets import NANO
 from backend.packs.loading import assemble_nano, build_nano, save_nano
 from backend.packs.manifest import PACKS_FOLDER, write_manifest
-from backend.training.dataset import RenderedDataset
+from backend.training.dataset import Example, RenderedDataset
 from backend.training.generated_views import MixedViews, generate_views_of
-from backend.training.loop import ExampleSource, Task, TrainOptions, load_averaged, train
+from backend.training.loop import Batch, ExampleSource, Task, TrainOptions, load_averaged, train
+from backend.training.pretrained_trunk import load_pretrained
+from backend.training.reference_dataset import ReferenceBatch, ReferenceDataset, render_references
 from backend.training.render_dataset import render_dataset
 from backend.training.train_coordinates import CoordinateTask
 from backend.training.train_reconstructor import ReconstructorTask
 from backend.training.train_views import NormalTask, ViewTask
 
 MODELS = ("coordinates", "views", "normals", "reconstructor")
-_ORDER = ("render", "coordinates", "views", "normals", "generate", "reconstructor", "export")
+_ORDER = ("render", "references", "coordinates", "views", "normals", "generate", "reconstructor", "export")
 _DEFAULTS = {
     "coordinates": TrainOptions(steps=3200, batch=16, learning_rate=1e-3, validate_every=500),
     "views": TrainOptions(steps=2600, batch=4, learning_rate=1e-3),
@@ -106,6 +109,17 @@ def _run(what: str, arguments: argparse.Namespace) -> None:
             workers=arguments.workers,
             seed=arguments.seed,
         )
+    elif what == "references":
+        if arguments.data is None:
+            raise OptionError("references needs --data DIR, a folder of GLBs with their index.csv.")
+        render_references(
+            arguments.data,
+            arguments.work / "references",
+            images=arguments.samples,
+            worker=arguments.worker,
+            workers=arguments.workers,
+            seed=arguments.seed,
+        )
     elif what == "generate":
         _generate(arguments)
     elif what == "export":
@@ -126,14 +140,12 @@ def _train(what: str, arguments: argparse.Namespace, samples: Path) -> None:
     if what == "normals":
         # A ControlNet starts as a copy of the trained denoiser's encoder; build_nano copied a random one.
         modules = replace(modules, normals=NanoNormalControl(modules.views))
-    task: Task
-    if what == "coordinates":
-        task = CoordinateTask(modules.coordinates, precision)
-    elif what == "views":
+    task: Task[Batch]
+    if what == "views":
         task = ViewTask(modules.views, modules.coordinates, make_scheduler(), precision)
     elif what == "normals":
         task = NormalTask(modules.normals, modules.views, modules.coordinates, make_scheduler(), precision)
-    else:
+    elif what == "reconstructor":
         task = ReconstructorTask(modules.reconstructor, precision)
     options = replace(
         _DEFAULTS[what],
@@ -146,13 +158,26 @@ def _train(what: str, arguments: argparse.Namespace, samples: Path) -> None:
     )
     print(f"Training {what} on {describe(device)} for {options.steps} steps of {options.batch} samples.")
 
-    def open_data(held_out: bool) -> ExampleSource:
+    if what == "coordinates":
+        if not (folder / "coordinates.pt").exists():
+            load_pretrained(modules.coordinates.trunk)
+        train(
+            CoordinateTask(modules.coordinates, precision),
+            lambda held_out: ReferenceDataset(arguments.work / "references", validation=held_out),
+            ReferenceBatch.stack,
+            folder,
+            options,
+            device,
+        )
+        return
+
+    def open_data(held_out: bool) -> ExampleSource[Example]:
         rendered = RenderedDataset(samples, validation=held_out)
         if what == "reconstructor" and arguments.generated and not held_out:
             return MixedViews(rendered, arguments.work / "generated")
         return rendered
 
-    train(task, open_data, folder, options, device)
+    train(task, open_data, Batch.stack, folder, options, device)
 
 
 def _generate(arguments: argparse.Namespace) -> None:

@@ -21,6 +21,8 @@ from torch import Tensor
 from backend.training.assets import rotation_about_y
 
 VIEW_SIZE = 64
+REFERENCE_SIZE = 2 * VIEW_SIZE
+"""Of the reference images; the coordinates behind their pixels are stored at half of it."""
 VIEW_DISTANCE = 2.0
 REFERENCES = 6
 POINTS = 12_288
@@ -30,7 +32,7 @@ CHANNELS: dict[str, tuple[tuple[int, ...], str]] = {
     "view_rgba": ((6, VIEW_SIZE, VIEW_SIZE, 4), "u1"),
     "view_normal": ((6, VIEW_SIZE, VIEW_SIZE, 3), "i1"),
     "view_depth": ((6, VIEW_SIZE, VIEW_SIZE), "f2"),
-    "reference_rgba": ((REFERENCES, VIEW_SIZE, VIEW_SIZE, 4), "u1"),
+    "reference_rgba": ((REFERENCES, REFERENCE_SIZE, REFERENCE_SIZE, 4), "u1"),
     "reference_front": ((REFERENCES, VIEW_SIZE, VIEW_SIZE, 3), "f2"),
     "reference_back": ((REFERENCES, VIEW_SIZE, VIEW_SIZE, 3), "f2"),
     "reference_elevation": ((REFERENCES,), "f4"),
@@ -52,7 +54,7 @@ class Example:
     view_rgba: Float[Tensor, "6 4 h w"]
     view_normal: Float[Tensor, "6 3 h w"]
     view_depth: Float[Tensor, "6 h w"]
-    reference_rgba: Float[Tensor, "4 h w"]
+    reference_rgba: Float[Tensor, "4 2*h 2*w"]
     reference_front: Float[Tensor, "3 h w"]
     """World position of the first surface behind each pixel; zero outside."""
     reference_back: Float[Tensor, "3 h w"]

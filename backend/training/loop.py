@@ -37,33 +37,41 @@ class TrainOptions:
     ema: float = 0.998
     clip: float = 1.0
     """Largest gradient norm."""
+    trunk_rate: float = 0.2
+    """Share of the learning rate that parameters below `trunk` get: they were trained before."""
     seed: int = 0
     checkpoint_minutes: float = 4.0
     validate_every: int = 250
 
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
+ExampleT = TypeVar("ExampleT")
+ExampleT_co = TypeVar("ExampleT_co", covariant=True)
+BatchT = TypeVar("BatchT")
+BatchT_contra = TypeVar("BatchT_contra", contravariant=True)
 
 
-class ExampleSource(Protocol):
+class ExampleSource(Protocol[ExampleT_co]):
     """A collection of training samples."""
 
     def __len__(self) -> int: ...
 
-    def __getitem__(self, index: int) -> Example: ...
+    def __getitem__(self, index: int) -> ExampleT_co: ...
 
 
-class Task(Protocol):
+class Task(Protocol[BatchT_contra]):
     """What a model's own script provides."""
 
     name: str
     module: nn.Module
     """Holds the parameters that are trained."""
 
-    def loss(self, batch: Batch, generator: torch.Generator) -> tuple[Float[Tensor, ""], dict[str, float]]:
+    def loss(
+        self, batch: BatchT_contra, generator: torch.Generator
+    ) -> tuple[Float[Tensor, ""], dict[str, float]]:
         """The loss of one batch, and figures for the log."""
 
-    def validate(self, batches: Sequence[Batch], generator: torch.Generator) -> dict[str, float]:
+    def validate(self, batches: Sequence[BatchT_contra], generator: torch.Generator) -> dict[str, float]:
         """Figures on held-out packs, computed with the averaged weights in place."""
 
 
@@ -74,7 +82,7 @@ class Batch:
     view_rgba: Float[Tensor, "batch 6 4 h w"]
     view_normal: Float[Tensor, "batch 6 3 h w"]
     view_depth: Float[Tensor, "batch 6 h w"]
-    reference_rgba: Float[Tensor, "batch 4 h w"]
+    reference_rgba: Float[Tensor, "batch 4 2*h 2*w"]
     reference_front: Float[Tensor, "batch 3 h w"]
     reference_back: Float[Tensor, "batch 3 h w"]
     elevation: Float[Tensor, " batch"]
@@ -103,8 +111,9 @@ def learning_rate_factor(step: int, options: TrainOptions) -> float:
 
 
 def train(
-    task: Task,
-    data: Callable[[bool], ExampleSource],
+    task: Task[BatchT],
+    data: Callable[[bool], ExampleSource[ExampleT]],
+    stack: Callable[[Sequence[ExampleT], torch.device], BatchT],
     folder: Path,
     options: TrainOptions,
     device: torch.device,
@@ -114,15 +123,23 @@ def train(
     Args:
         data: opens the validation (True) or training (False) samples. The training set is opened anew now
             and then, so that shards still being rendered join as they are finished.
+        stack: joins examples to a batch on a device.
         folder: `NAME.pt` is the checkpoint, `NAME.jsonl` the log.
     """
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint = folder / f"{task.name}.pt"
     module = task.module.to(device)
-    parameters: list[Tensor] = [p for p in module.parameters() if p.requires_grad]
+    named = [(name, p) for name, p in module.named_parameters() if p.requires_grad]
+    parameters: list[Tensor] = [p for _, p in named]
     averaged = [p.detach().clone() for p in parameters]
+    trunk = [p for name, p in named if name.startswith("trunk.")]
+    rest = [p for name, p in named if not name.startswith("trunk.")]
+    groups = [{"params": rest, "scale": 1.0}, {"params": trunk, "scale": options.trunk_rate}]
     optimizer = torch.optim.AdamW(
-        parameters, lr=options.learning_rate, weight_decay=options.weight_decay, betas=(0.9, 0.98)
+        [group for group in groups if group["params"]],
+        lr=options.learning_rate,
+        weight_decay=options.weight_decay,
+        betas=(0.9, 0.98),
     )
     generator = torch.Generator(device="cpu").manual_seed(options.seed)
     step, trained_seconds = 0, 0.0
@@ -158,7 +175,7 @@ def train(
     training = data(False)
     held_out = data(True)
     validation = [
-        Batch.stack([held_out[int(i)] for i in chunk], device)
+        stack([held_out[int(i)] for i in chunk], device)
         for chunk in np.array_split(
             np.random.default_rng(1).choice(len(held_out), min(48, len(held_out)), replace=False),
             min(6, len(held_out)),
@@ -170,9 +187,9 @@ def train(
     while step < options.steps:
         rng = np.random.default_rng([options.seed, step])
         chosen = rng.integers(0, len(training), options.batch)
-        batch = Batch.stack([training[int(i)] for i in chosen], device)
+        batch = stack([training[int(i)] for i in chosen], device)
         for group in optimizer.param_groups:
-            group["lr"] = options.learning_rate * learning_rate_factor(step, options)
+            group["lr"] = options.learning_rate * group["scale"] * learning_rate_factor(step, options)
         loss, figures = task.loss(batch, generator)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()

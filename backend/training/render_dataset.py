@@ -21,6 +21,7 @@ from backend.training.assets import Model, load_model
 from backend.training.dataset import (
     CHANNELS,
     POINTS,
+    REFERENCE_SIZE,
     REFERENCES,
     SURFACE_POINTS,
     VIEW_DISTANCE,
@@ -83,19 +84,34 @@ def reference_camera(model: Model, azimuth: float, elevation: float, fov: float)
     return Cameras(camera.camera_to_world, camera.focal * zoom, centre[None])
 
 
-def render_sample(model: Model, renderer: Renderer, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Every channel of one stored sample (see CHANNELS), for a model in the model frame."""
+def render_reference(
+    model: Model, azimuth: float, renderer: Renderer, rng: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """One reference image from `azimuth`, at a random elevation, field of view and light, with the positions
+    of the first and last surfaces behind it at half its size."""
+    elevation = float(np.clip(rng.normal(15, 15), -20, 60))
+    camera = reference_camera(model, azimuth, elevation, rng.uniform(15, 60))
+    front = renderer.render(model, camera, random_lighting(rng))
+    back = renderer.render(model, camera, farthest=True)
+    return {
+        "rgba": _bytes(np.concatenate([front.rgb[0], front.alpha[0, ..., None]], -1)),
+        "front": _halved(_positions(camera, front.depth[0])),
+        "back": _halved(_positions(camera, back.depth[0])),
+        "elevation": np.array(elevation, dtype=np.float32),
+    }
+
+
+def render_sample(
+    model: Model, renderer: Renderer, reference_renderer: Renderer, rng: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """Every channel of one stored sample (see CHANNELS), for a model in the model frame.
+
+    Args:
+        renderer: of the six views.
+        reference_renderer: of the reference images.
+    """
     views = renderer.render(model, six_view_cameras(VIEW_DISTANCE))
-    references: dict[str, list[np.ndarray]] = {"rgba": [], "front": [], "back": [], "elevation": []}
-    for k in range(REFERENCES):
-        elevation = float(np.clip(rng.normal(15, 15), -20, 60))
-        camera = reference_camera(model, 60.0 * k, elevation, rng.uniform(15, 60))
-        front = renderer.render(model, camera, random_lighting(rng))
-        back = renderer.render(model, camera, farthest=True)
-        references["rgba"].append(_bytes(np.concatenate([front.rgb[0], front.alpha[0, ..., None]], -1)))
-        references["front"].append(_positions(camera, front.depth[0]))
-        references["back"].append(_positions(camera, back.depth[0]))
-        references["elevation"].append(np.array(elevation, dtype=np.float32))
+    references = [render_reference(model, 60.0 * k, reference_renderer, rng) for k in range(REFERENCES)]
     labels = supervise(model, POINTS, SURFACE_POINTS, rng)
     surface = labels.surface
     material = np.concatenate([surface.albedo, surface.roughness[:, None], surface.metallic[:, None]], axis=1)
@@ -103,7 +119,7 @@ def render_sample(model: Model, renderer: Renderer, rng: np.random.Generator) ->
         "view_rgba": _bytes(np.concatenate([views.rgb, views.alpha[..., None]], axis=-1)),
         "view_normal": (views.normal * 127).round().astype(np.int8),
         "view_depth": views.depth.astype(np.float16),
-        **{f"reference_{name}": np.stack(values) for name, values in references.items()},
+        **{f"reference_{name}": np.stack([r[name] for r in references]) for name in references[0]},
         "points": labels.points.astype(np.float16),
         "sdf": labels.sdf.astype(np.float16),
         "surface_points": surface.points.astype(np.float16),
@@ -126,12 +142,12 @@ def render_shard(folder: Path, number: int, sources: list[Source], seed: int) ->
         )
         for name, (shape, dtype) in CHANNELS.items()
     }
-    with Renderer(VIEW_SIZE) as renderer:
+    with Renderer(VIEW_SIZE) as renderer, Renderer(REFERENCE_SIZE) as reference_renderer:
         for row, source in enumerate(tqdm(sources, desc=target.name, unit="sample")):
             rng = np.random.default_rng([seed, number, row])
             model = random_model(rng) if source.path is None else load_model(source.path)
             model = posed(model.with_random_materials(rng, recolour=0.3), rng, stretch=0.2)
-            for name, value in render_sample(model, renderer, rng).items():
+            for name, value in render_sample(model, renderer, reference_renderer, rng).items():
                 arrays[name][row] = value
     entries = [{"name": source.name, "pack": source.pack} for source in sources]
     (partial / "index.json").write_text(json.dumps({"seed": seed, "samples": entries}))
@@ -165,7 +181,16 @@ def _positions(camera: Cameras, depth: np.ndarray) -> np.ndarray:
     local = np.stack([(x - centre[0]) / focal * depth, (y - centre[1]) / focal * depth, -depth], axis=-1)
     matrix = camera.camera_to_world[0].numpy()
     world = local @ matrix[:3, :3].T + matrix[:3, 3]
-    return (world * (depth > 0)[..., None]).astype(np.float16)
+    return world * (depth > 0)[..., None]
+
+
+def _halved(positions: np.ndarray) -> np.ndarray:
+    """Mean over blocks of 2 x 2 pixels of the positions that are there (not zero)."""
+    size = len(positions) // 2
+    blocks = positions.reshape(size, 2, size, 2, 3)
+    there = (blocks != 0).any(axis=-1, keepdims=True)
+    mean = blocks.sum(axis=(1, 3)) / there.sum(axis=(1, 3)).clip(1)
+    return mean.astype(np.float16)
 
 
 def _bytes(values: np.ndarray) -> np.ndarray:

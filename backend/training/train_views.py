@@ -95,7 +95,7 @@ class ViewTask:
             draft = draft_views(self._coordinates, reference, self._net.cameras)
             noisy = self._noising.add(clean, encoded_draft(self._net, draft, domain), steps, generator)
             condition = self._net.condition(
-                reference, draft.front, draft.rgba, draft.positions, draft.elevation, domain, keep
+                draft.reference, draft.front, draft.rgba, draft.positions, draft.elevation, domain, keep
             )
             predicted = self._net(noisy, steps, condition, domain)
         error = (predicted.float() - clean).square().mean(dim=(1, 2, 3, 4))
@@ -154,7 +154,7 @@ class NormalTask:
                 draft = draft_views(self._coordinates, reference, self._net.cameras)
                 noisy = self._noising.add(clean, encoded_draft(self._net, draft, domain), steps, generator)
                 condition = self._net.condition(
-                    reference, draft.front, draft.rgba, draft.positions, draft.elevation, domain
+                    draft.reference, draft.front, draft.rgba, draft.positions, draft.elevation, domain
                 )
             residuals = self._control(self._net.input_grid(noisy, condition), steps, condition.tokens, rgba)
             predicted = self._net(noisy, steps, condition, domain, residuals).float()

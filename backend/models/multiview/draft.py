@@ -11,16 +11,19 @@ from torch import Tensor
 from torch.nn import functional
 
 from backend.geometry.cameras import Cameras
-from backend.geometry.point_cloud import column_points, elevation_from_coordinates, splat
-from backend.models.multiview.coordinate_net import CoordinateNet
+from backend.geometry.point_cloud import column_points, splat
+from backend.models.layers.pixels import shrink
+from backend.models.multiview.coordinate_net import CoordinateNet, ObjectCoordinates
 
 
 @dataclass(frozen=True)
 class Draft:
     """Batched; see `geometry/point_cloud.py`."""
 
+    reference: Float[Tensor, "batch 4 h w"]
+    """The reference image at the views' resolution."""
     front: Float[Tensor, "batch 3 h w"]
-    """Object coordinates of the reference's pixels."""
+    """Object coordinates of its pixels."""
     rgba: Float[Tensor, "batch 6 4 h w"]
     positions: Float[Tensor, "batch 6 3 h w"]
     """World position seen by each covered pixel; zero elsewhere."""
@@ -31,29 +34,30 @@ class Draft:
 
 
 @torch.no_grad()
-def draft_views(net: CoordinateNet, reference: Float[Tensor, "batch 4 h w"], cameras: Cameras) -> Draft:
+def draft_views(net: CoordinateNet, reference: Float[Tensor, "batch 4 2*h 2*w"], cameras: Cameras) -> Draft:
     """Predict object coordinates for each reference image and splat them into `cameras`."""
-    front, back = (surface.float() for surface in net(reference))
-    size = reference.shape[-1]
-    images, positions, elevations = [], [], []
+    coordinates: ObjectCoordinates = net(reference)
+    front, back = coordinates.upright()
+    size = front.shape[-1]
+    small = shrink(reference, size)
+    images, positions = [], []
     for k in range(len(reference)):
-        mask = reference[k, 3] > 0.5
-        points, colours = column_points(front[k], back[k], reference[k, :3], mask)
+        points, colours = column_points(front[k], back[k], small[k, :3], small[k, 3] > 0.5)
         image, position = splat(points, colours, cameras.to(reference.device), size)
         images.append(image)
         positions.append(position)
-        elevations.append(elevation_from_coordinates(front[k], mask)[0])
     rgba, seen = torch.stack(images), torch.stack(positions)
     alpha = rgba[:, :, 3]
     to_camera = cameras.world_to_camera.to(reference.device)
     depth = -(torch.einsum("vj,bvjhw->bvhw", to_camera[:, 2, :3], seen) + to_camera[:, 2, 3, None, None])
     return Draft(
+        small,
         front,
         rgba,
         seen,
         _normals_of(seen, alpha, cameras.to(reference.device)),
         depth * alpha,
-        torch.tensor(elevations, dtype=torch.float32, device=reference.device).clamp(-30, 80),
+        coordinates.elevation,
     )
 
 

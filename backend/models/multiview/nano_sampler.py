@@ -55,7 +55,7 @@ class NanoViewModel:
         self.coordinates = coordinates
         self.default_steps = default_steps
         self.default_guidance = default_guidance
-        self.reference_size = denoiser.config.view_size
+        self.reference_size = coordinates.config.image_size
 
     @property
     def cameras(self) -> Cameras:
@@ -69,7 +69,7 @@ class NanoViewModel:
         draft = draft_views(self.coordinates, reference[None], self.cameras)
         guided = guidance != 1.0
         keep = torch.tensor([0.0, 1.0] if guided else [1.0], device=reference.device)
-        condition = _condition(self.denoiser, reference, draft, COLOUR, keep)
+        condition = _condition(self.denoiser, draft, COLOUR, keep)
         domain = torch.full_like(keep, COLOUR, dtype=torch.long)
 
         def predict(noisy: Tensor, timestep: Tensor) -> Tensor:
@@ -111,7 +111,7 @@ class NanoNormalModel:
     ) -> tuple[Float[Tensor, "view 3 size size"], Float[Tensor, "view size size"]]:
         """Normals are unit vectors everywhere; depth is meaningful where the views are opaque."""
         draft = draft_views(self.coordinates, reference[None], self.denoiser.cameras)
-        condition = _condition(self.denoiser, reference, draft, NORMAL, None)
+        condition = _condition(self.denoiser, draft, NORMAL, None)
         domain = torch.tensor([NORMAL], device=reference.device)
 
         def predict(noisy: Tensor, timestep: Tensor) -> Tensor:
@@ -127,9 +127,7 @@ class NanoNormalModel:
         return decode_normals(_denoise(predict, start, steps, seed, show)[0], distance)
 
 
-def _condition(
-    denoiser: NanoDenoiser, reference: Float[Tensor, "4 h w"], draft: Draft, domain: int, keep: Tensor | None
-) -> Conditioning:
+def _condition(denoiser: NanoDenoiser, draft: Draft, domain: int, keep: Tensor | None) -> Conditioning:
     """The write pass, once for all steps; a batch of as many as `keep` has entries."""
     count = 1 if keep is None else len(keep)
 
@@ -137,12 +135,12 @@ def _condition(
         return tensor.expand(count, *tensor.shape[1:])
 
     return denoiser.condition(
-        repeated(reference[None]),
+        repeated(draft.reference),
         repeated(draft.front),
         repeated(draft.rgba),
         repeated(draft.positions),
         repeated(draft.elevation),
-        torch.full((count,), domain, device=reference.device),
+        torch.full((count,), domain, device=draft.front.device),
         keep,
     )
 

@@ -1,0 +1,143 @@
+"""Reference images with their object coordinates, many to a model and cheap: no views, no point labels.
+
+The coordinate net learns from these. They are rendered at the resolution that it reads, far more of them than
+there are full samples (`dataset.py`), from the same models in the same light.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from tqdm import tqdm
+
+from backend.training.assets import load_model
+from backend.training.dataset import REFERENCE_SIZE, VIEW_SIZE, is_validation
+from backend.training.procedural import random_model
+from backend.training.render_dataset import Source, list_sources, posed, render_reference
+from backend.training.rendering import Renderer
+
+IMAGES_PER_MODEL = 4
+MODELS_PER_SHARD = 250
+_CHANNELS: dict[str, tuple[tuple[int, ...], str]] = {
+    "rgba": ((REFERENCE_SIZE, REFERENCE_SIZE, 4), "u1"),
+    "front": ((VIEW_SIZE, VIEW_SIZE, 3), "f2"),
+    "back": ((VIEW_SIZE, VIEW_SIZE, 3), "f2"),
+    "elevation": ((), "f4"),
+}
+
+
+@dataclass(frozen=True)
+class ReferenceExample:
+    """One image, its camera at azimuth 0; as the fields of the same names in `dataset.Example`."""
+
+    reference_rgba: Float[Tensor, "4 h w"]
+    reference_front: Float[Tensor, "3 h/2 w/2"]
+    reference_back: Float[Tensor, "3 h/2 w/2"]
+    elevation: Float[Tensor, ""]
+
+
+@dataclass(frozen=True)
+class ReferenceBatch:
+    """Examples stacked along a first axis."""
+
+    reference_rgba: Float[Tensor, "batch 4 h w"]
+    reference_front: Float[Tensor, "batch 3 h/2 w/2"]
+    reference_back: Float[Tensor, "batch 3 h/2 w/2"]
+    elevation: Float[Tensor, " batch"]
+
+    @classmethod
+    def stack(cls, examples: Sequence[ReferenceExample], device: torch.device) -> ReferenceBatch:
+        return cls(
+            **{f.name: torch.stack([getattr(e, f.name) for e in examples]).to(device) for f in fields(cls)}
+        )
+
+
+class ReferenceDataset:
+    """The shards below a folder; every image also mirrored left to right."""
+
+    def __init__(self, folder: Path, *, validation: bool) -> None:
+        self._arrays: list[dict[str, np.ndarray]] = []
+        self._images: list[tuple[int, int]] = []
+        for shard, path in enumerate(sorted(folder.glob("shard_*"))):
+            packs = json.loads((path / "index.json").read_text())["packs"]
+            self._arrays.append({name: np.load(path / f"{name}.npy", mmap_mode="r") for name in _CHANNELS})
+            self._images += [
+                (shard, row) for row, pack in enumerate(packs) if is_validation(pack) == validation
+            ]
+        if not self._images:
+            raise FileNotFoundError(
+                f"{folder} holds no shards: run `python -m backend train references` first."
+            )
+
+    def __len__(self) -> int:
+        return 2 * len(self._images)
+
+    def __getitem__(self, index: int) -> ReferenceExample:
+        shard, row = self._images[index // 2]
+        mirrored = index % 2 == 1
+        arrays = self._arrays[shard]
+
+        def image(name: str, sign: tuple[int, ...], scale: float) -> Tensor:
+            values = arrays[name][row].astype(np.float32) * np.float32(scale)
+            if mirrored:
+                values = values[:, ::-1] * np.array(sign, dtype=np.float32)
+            return torch.from_numpy(np.moveaxis(values, -1, 0).copy())
+
+        return ReferenceExample(
+            image("rgba", (1, 1, 1, 1), 1 / 255),
+            image("front", (-1, 1, 1), 1.0),
+            image("back", (-1, 1, 1), 1.0),
+            torch.tensor(float(arrays["elevation"][row])),
+        )
+
+
+def render_references(data: Path, folder: Path, *, images: int, worker: int, workers: int, seed: int) -> None:
+    """Render `images` reference images into shards; worker i of n takes every n-th one.
+
+    Args:
+        data: folder of GLBs with index.csv.
+        folder: where the shards go; those that are there already stay.
+    """
+    rng = np.random.default_rng(seed)
+    sources: list[Source] = []
+    while len(sources) * IMAGES_PER_MODEL < images:
+        sources += list_sources(data, procedural_share=0.25, rng=rng)
+    for number in range(worker, -(-images // (IMAGES_PER_MODEL * MODELS_PER_SHARD)), workers):
+        models = sources[number * MODELS_PER_SHARD : (number + 1) * MODELS_PER_SHARD]
+        _render_shard(folder, number, models, seed)
+
+
+def _render_shard(folder: Path, number: int, sources: list[Source], seed: int) -> None:
+    target = folder / f"shard_{number:04d}"
+    if target.exists():
+        return
+    partial = folder / f"partial_{number:04d}"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    count = len(sources) * IMAGES_PER_MODEL
+    arrays = {
+        name: np.lib.format.open_memmap(
+            partial / f"{name}.npy", mode="w+", dtype=dtype, shape=(count, *shape)
+        )
+        for name, (shape, dtype) in _CHANNELS.items()
+    }
+    with Renderer(REFERENCE_SIZE) as renderer:
+        for i, source in enumerate(tqdm(sources, desc=f"references {number}", unit="model")):
+            rng = np.random.default_rng([seed, number, i])
+            model = random_model(rng) if source.path is None else load_model(source.path)
+            model = posed(model.with_random_materials(rng, recolour=0.3), rng, stretch=0.2)
+            for row in range(i * IMAGES_PER_MODEL, (i + 1) * IMAGES_PER_MODEL):
+                turned = model.turned(rng.uniform(0, 360))
+                for name, value in render_reference(turned, 0.0, renderer, rng).items():
+                    arrays[name][row] = value
+    packs = [source.pack for source in sources for _ in range(IMAGES_PER_MODEL)]
+    (partial / "index.json").write_text(json.dumps({"seed": seed, "packs": packs}))
+    partial.rename(target)
