@@ -1,9 +1,28 @@
-"""What `serve` can be told. Standard library only."""
+"""What `serve` can be told, and where this user's packs lie. Standard library only."""
 
 from __future__ import annotations
 
+import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+PACKS_VARIABLE = "BOZZETTO_PACKS"
+"""Names the folder of downloaded packs, for those who keep gigabytes on another disk."""
+
+
+def user_packs_folder() -> Path:
+    """Where downloaded packs go: $BOZZETTO_PACKS, or `bozzetto/packs` in the platform's data folder."""
+    named = os.environ.get(PACKS_VARIABLE)
+    if named:
+        return Path(named).expanduser()
+    if sys.platform == "win32":
+        data = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        data = Path.home() / "Library" / "Application Support"
+    else:
+        data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    return data / "bozzetto" / "packs"
 
 
 @dataclass(frozen=True)
