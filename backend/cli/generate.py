@@ -27,6 +27,7 @@ OPTION_HELP = {
     "steps": "denoising steps (default: the pack's)",
     "guidance": "classifier-free guidance scale (default: the pack's)",
     "height_metres": "height of the asset, metres",
+    "variants": "make so many, from this seed on; keep all, the best is the result",
 }
 FLAGS = {"height_metres": "--height"}
 """Where the flag is not the option's own name."""

@@ -21,6 +21,7 @@ class TerminalProgress:
         self._name = name
         self._stream = stream
         self._stage: str | None = None
+        self._variant, self._variants = 0, 1
         self._bar = tqdm(
             total=100,
             file=stream,
@@ -41,11 +42,16 @@ class TerminalProgress:
         """`fraction` in [0, 1] of `stage` is done."""
         if stage != self._stage:
             self._stage = stage
-            self._bar.set_description(f"{self._name}: {stage}", refresh=False)
+            place = f" ({self._variant + 1} of {self._variants})" if self._variants > 1 else ""
+            self._bar.set_description(f"{self._name}: {stage}{place}", refresh=False)
             if self._bar.disable:
-                print(f"{self._name}: {stage}", file=self._stream, flush=True)
-        self._bar.n = 100 * overall_fraction(stage, fraction)
+                print(f"{self._name}: {stage}{place}", file=self._stream, flush=True)
+        self._bar.n = 100 * overall_fraction(stage, fraction, self._variant, self._variants)
         self._bar.refresh()
+
+    def begin_variant(self, index: int, count: int) -> None:
+        """What is reported from now on belongs to variant `index` of `count`."""
+        self._variant, self._variants, self._stage = index, count, None
 
     def preview(self, name: str, image: UInt8[np.ndarray, "h w c"]) -> None:
         """A terminal shows no images."""
