@@ -15,7 +15,7 @@ from backend.models.interfaces import MultiviewModel, NormalModel, Reconstructor
 from backend.models.multiview.coordinate_net import CoordinateNet
 from backend.models.multiview.nano_denoiser import NanoDenoiser, NanoNormalControl
 from backend.models.multiview.nano_sampler import NanoNormalModel, NanoViewModel
-from backend.models.presets import NanoPreset, read_preset, write_preset
+from backend.models.presets import NanoPreset, PackPreset, read_preset, write_preset
 from backend.models.reconstructor.nano_field import NanoReconstructor
 from backend.models.reconstructor.nano_voxel import NanoVoxelReconstructor
 from backend.packs.manifest import PackManifest, find_pack, verify
@@ -31,7 +31,7 @@ class Pack:
     name: str
     revision: str
     device: torch.device
-    config: NanoPreset
+    config: PackPreset
     multiview: MultiviewModel
     normals: NormalModel
     reconstructor: Reconstructor
