@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from types import TracebackType
 from typing import TYPE_CHECKING, TextIO
 
 from tqdm import tqdm
 
+from backend.errors import Cancelled
 from backend.jobs.job import overall_fraction
 
 if TYPE_CHECKING:
@@ -15,11 +17,15 @@ if TYPE_CHECKING:
 
 
 class TerminalProgress:
-    """The pipeline's Progress for one image. A context manager: the bar is closed in any case."""
+    """The pipeline's Progress for one image. A context manager: the bar is closed in any case.
 
-    def __init__(self, name: str, stream: TextIO) -> None:
+    Once `cancelled` is set, the next report raises Cancelled.
+    """
+
+    def __init__(self, name: str, stream: TextIO, cancelled: threading.Event | None = None) -> None:
         self._name = name
         self._stream = stream
+        self._cancelled = threading.Event() if cancelled is None else cancelled
         self._stage: str | None = None
         self._variant, self._variants = 0, 1
         self._bar = tqdm(
@@ -40,6 +46,8 @@ class TerminalProgress:
 
     def advance(self, stage: str, fraction: float) -> None:
         """`fraction` in [0, 1] of `stage` is done."""
+        if self._cancelled.is_set():
+            raise Cancelled("Stopped before anything was finished.")
         if stage != self._stage:
             self._stage = stage
             place = f" ({self._variant + 1} of {self._variants})" if self._variants > 1 else ""
