@@ -11,11 +11,17 @@ from safetensors.torch import save_file
 from torch import nn
 
 from backend.errors import PackError
-from backend.models.interfaces import MultiviewModel, NormalModel, Reconstructor
+from backend.models.interfaces import (
+    ImageReconstructor,
+    MaterialModel,
+    MultiviewModel,
+    NormalModel,
+    Reconstructor,
+)
 from backend.models.multiview.coordinate_net import CoordinateNet
 from backend.models.multiview.nano_denoiser import NanoDenoiser, NanoNormalControl
 from backend.models.multiview.nano_sampler import NanoNormalModel, NanoViewModel
-from backend.models.presets import NanoPreset, PackPreset, read_preset, write_preset
+from backend.models.presets import NanoPreset, PackPreset, SurfaceConfig, read_preset, write_preset
 from backend.models.reconstructor.nano_field import NanoReconstructor
 from backend.models.reconstructor.nano_voxel import NanoVoxelReconstructor
 from backend.packs.manifest import PackManifest, find_pack, verify
@@ -26,7 +32,7 @@ CONFIG_NAME = "config.json"
 
 @dataclass(frozen=True)
 class Pack:
-    """A loaded pack."""
+    """A loaded pack for the route "multiview": image to six views, to normals, to a field."""
 
     name: str
     revision: str
@@ -35,6 +41,23 @@ class Pack:
     multiview: MultiviewModel
     normals: NormalModel
     reconstructor: Reconstructor
+    materials: MaterialModel | None = None
+    """For a reconstructor without a material head, where the weights are installed."""
+
+
+@dataclass(frozen=True)
+class LrmPack:
+    """A loaded pack for the route "lrm": image straight to a field."""
+
+    name: str
+    revision: str
+    device: torch.device
+    surface: SurfaceConfig
+    reconstructor: ImageReconstructor
+    materials: MaterialModel | None = None
+
+
+AnyPack = Pack | LrmPack
 
 
 @dataclass(frozen=True)
@@ -93,11 +116,23 @@ LOADERS = {
     "triposr": "backend.packs.lrm:load_triposr",
     "openlrm": "backend.packs.lrm:load_openlrm",
 }
-"""By kind of pack, "module:function" of (folder, manifest, device) -> Pack. Imported when first needed: the
+"""By kind of pack, "module:function" of (folder, manifest, device) -> AnyPack. Imported when first needed: the
 public networks bring diffusers and transformers, which nano does without."""
 
 
 def load_pack(name: str, device: torch.device, packs_folder: Path | None = None) -> Pack:
+    """`load_any_pack` for whoever needs the six views.
+
+    Raises:
+        PackError: also for a pack of another route.
+    """
+    pack = load_any_pack(name, device, packs_folder)
+    if not isinstance(pack, Pack):
+        raise PackError(f"The pack {name!r} makes no views, and this needs them. Choose another, such as nano.")
+    return pack
+
+
+def load_any_pack(name: str, device: torch.device, packs_folder: Path | None = None) -> AnyPack:
     """Verify and load an installed pack, from one folder or wherever packs are (packs.manifest).
 
     Raises:
@@ -111,7 +146,7 @@ def load_pack(name: str, device: torch.device, packs_folder: Path | None = None)
             f"It knows: {', '.join(LOADERS)}. Update Bozzetto."
         )
     module, _, function = LOADERS[manifest.kind].partition(":")
-    pack: Pack = getattr(import_module(module), function)(folder, manifest, device)
+    pack: AnyPack = getattr(import_module(module), function)(folder, manifest, device)
     return pack
 
 
