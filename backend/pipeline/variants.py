@@ -15,7 +15,7 @@ from skimage.metrics import structural_similarity
 from backend.errors import Cancelled, EmptySurfaceError
 from backend.geometry.ray_scene import RayScene
 from backend.geometry.render import cast_camera, render_unlit, shrink
-from backend.packs.loading import Pack
+from backend.packs.loading import AnyPack
 from backend.pipeline.artifacts import write_asset, write_file
 from backend.pipeline.image_to_asset import image_to_asset
 from backend.pipeline.stage_data import Asset, Foreground, Options, Progress
@@ -50,13 +50,14 @@ class VariantScore:
     """Mask IoU, re-rendered from the reference camera."""
     likeness: float
     """Structural similarity (Wang et al. 2004) to the reference, mean over the union of both masks."""
-    agreement: float
-    """IoU of soft masks, the mesh's against the generated views', mean over the six."""
+    agreement: float | None
+    """IoU of soft masks, the mesh's against the generated views', mean over the six; None on a route without."""
 
     @property
     def total(self) -> float:
-        """The mean of the parts: what variants are ranked by."""
-        return (self.silhouette + self.likeness + self.agreement) / 3
+        """The mean of the parts that there are: what variants are ranked by."""
+        parts = (self.silhouette, self.likeness, self.agreement)
+        return float(np.mean([part for part in parts if part is not None]))
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def write_variants(
     image: bytes,
     options: Options,
     count: int,
-    pack: Pack,
+    pack: AnyPack,
     progress: VariantProgress,
     folder: Path,
     *,
@@ -167,7 +168,9 @@ def _likeness(asset: Asset) -> float:
     return float(similarity.mean(-1)[union].mean().clip(0, 1)) if union.any() else 0.0
 
 
-def _agreement(asset: Asset) -> float:
+def _agreement(asset: Asset) -> float | None:
+    if not len(asset.views.rgba):
+        return None
     mesh = asset.mesh
     in_model = (mesh.vertices * mesh.model_scale + mesh.model_offset).astype(np.float32)
     scene, cameras = RayScene(in_model, mesh.faces), asset.views.cameras.to("cpu")

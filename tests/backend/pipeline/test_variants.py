@@ -129,3 +129,4 @@ def test_every_part_of_the_score_is_a_share() -> None:
     for part in (score.silhouette, score.likeness, score.agreement):
         assert 0.5 < part <= 1
     assert score.total == pytest.approx((score.silhouette + score.likeness + score.agreement) / 3)
+    assert replace(score, agreement=None).total == pytest.approx((score.silhouette + score.likeness) / 2)
