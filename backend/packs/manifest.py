@@ -55,19 +55,14 @@ class PackManifest:
         return hashlib.sha256(listing.encode()).hexdigest()[:12]
 
 
-def packs_folders() -> tuple[Path, ...]:
-    """Where packs are looked for: those shipped with Bozzetto, then the user's."""
-    return (PACKS_FOLDER, user_packs_folder())
-
-
 def known_packs(packs_folder: Path | None = None) -> list[str]:
-    """Names of the installed packs, sorted; of one folder, or of all `packs_folders`."""
-    folders = packs_folders() if packs_folder is None else (packs_folder,)
+    """Names of the packs in `packs_folder` (the user's, when None) and of those shipped, sorted."""
+    folders = _searched(packs_folder)
     return sorted({path.parent.name for folder in folders for path in folder.glob(f"[!.]*/{MANIFEST_NAME}")})
 
 
 def find_pack(name: str, packs_folder: Path | None = None) -> Path:
-    """The folder of an installed pack, in one folder or in any of `packs_folders`.
+    """The folder of a pack, looked for in `packs_folder` (the user's, when None), then among those shipped.
 
     Raises:
         PackError: no such pack; the message lists those that exist.
@@ -76,10 +71,11 @@ def find_pack(name: str, packs_folder: Path | None = None) -> Path:
     if name not in known:
         raise PackError(
             f"There is no pack {name!r}. Choose one of: {', '.join(known) or '(none installed)'}. "
-            "More can be had: python -m backend packs list"
+            "Others can be downloaded, see: python -m backend packs list"
         )
-    folders = packs_folders() if packs_folder is None else (packs_folder,)
-    return next(folder / name for folder in folders if (folder / name / MANIFEST_NAME).is_file())
+    return next(
+        folder / name for folder in _searched(packs_folder) if (folder / name / MANIFEST_NAME).is_file()
+    )
 
 
 def files_by_role(folder: Path) -> dict[str, Path]:
@@ -189,6 +185,10 @@ def require_plain(name: str, manifest: Path) -> None:
         raise PackError(
             f"{manifest} names the file {name!r}, which lies outside the pack. {_remedy(manifest.parent)}"
         )
+
+
+def _searched(packs_folder: Path | None) -> tuple[Path, Path]:
+    return (packs_folder or user_packs_folder(), PACKS_FOLDER)
 
 
 def _remedy(folder: Path) -> str:
