@@ -105,7 +105,7 @@ def run(options: argparse.Namespace) -> int:
             *(*blender, *(Path(image).resolve() for image in options.images)),
             *("--out", options.out.resolve(), "--pack", options.pack),
             *("--seed", options.seed, "--faces", options.faces, "--texture-size", options.texture_size),
-            *("--address", address, "--token-file", backend.token_file),
+            *("--variants", options.variants, "--address", address, "--token-file", backend.token_file),
         ]
         log_file = WORK / "blender.log"
         with log_file.open("w") as log:
@@ -212,7 +212,7 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("images", nargs="+", metavar="IMAGE")
     parser.add_argument("--out", type=Path, default=Path("out"), metavar="DIR", help="default: %(default)s")
     parser.add_argument("--pack", default=JobRequest.pack, help="weights to use; default: %(default)s")
-    for name in ("seed", "faces", "texture_size"):
+    for name in ("seed", "faces", "texture_size", "variants"):
         parser.add_argument(
             f"--{name.replace('_', '-')}",
             type=_whole_number_of(name),

@@ -1,9 +1,28 @@
-"""What `serve` can be told. Standard library only."""
+"""What `serve` can be told, and where this user's packs lie. Standard library only."""
 
 from __future__ import annotations
 
+import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+PACKS_VARIABLE = "BOZZETTO_PACKS"
+"""Names the folder of downloaded packs, for those who keep gigabytes on another disk."""
+
+
+def user_packs_folder() -> Path:
+    """Where downloaded packs go: $BOZZETTO_PACKS, or `bozzetto/packs` in the platform's data folder."""
+    named = os.environ.get(PACKS_VARIABLE)
+    if named:
+        return Path(named).expanduser()
+    if sys.platform == "win32":
+        data = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        data = Path.home() / "Library" / "Application Support"
+    else:
+        data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    return data / "bozzetto" / "packs"
 
 
 @dataclass(frozen=True)
@@ -16,6 +35,8 @@ class ServerSettings:
     """0 takes any free port."""
     data_dir: Path | None = None
     """Where jobs keep their files; a temporary folder that goes with the server when None."""
+    packs_folder: Path | None = None
+    """The user's packs; `user_packs_folder` when None."""
     parent_pid: int | None = None
     """The server ends when this process has ended."""
     queue_limit: int = 32

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
 from pathlib import Path
 from typing import Any
 
 from .errors import UnsafeAnswerError
+from .protocol import LIMITS, JobRequest
 
 VIEW_COUNT = 6
 ASSET = "asset.glb"
@@ -19,10 +21,35 @@ NORMAL_VIEWS = tuple(f"views/normal_{index}.png" for index in range(VIEW_COUNT))
 PREVIEWS = frozenset((FOREGROUND, *RGB_VIEWS, *NORMAL_VIEWS))
 """Shown while the job still runs."""
 ALL = frozenset((ASSET, REPORT, *MAPS, *PREVIEWS))
-"""Whatever else a backend offers is never fetched."""
+"""Of one asset. Whatever else a backend offers is never fetched."""
 
+_VARIANT = re.compile(r"variant_\d\d/")
 _GLB_HEADER = struct.Struct("<4sII")
 _CHUNK_HEADER = struct.Struct("<I4s")
+
+
+def own_name(name: str) -> str:
+    """An artifact's name without the folder of the variant that it belongs to, if it belongs to one."""
+    return _VARIANT.sub("", name, count=1) if _VARIANT.match(name) else name
+
+
+def seed_of_result(folder: Path, request: JobRequest) -> int:
+    """The seed with which a finished job's result was made: of several variants, that of the best.
+
+    Raises:
+        UnsafeAnswerError: the report does not tell it.
+    """
+    if request.variants == 1:
+        return request.seed
+    try:
+        seed = json.loads((folder / REPORT).read_text(encoding="utf-8"))["seed"]
+        if not (isinstance(seed, int) and LIMITS["seed"].low <= seed <= LIMITS["seed"].high):
+            raise ValueError(f"it says {str(seed)[:40]!r}")
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+        raise UnsafeAnswerError(
+            f"The backend's report does not tell the asset's seed: {error}."
+        ) from error
+    return seed
 
 
 def check_glb(path: Path) -> None:

@@ -87,7 +87,7 @@ class BackendClient:
             UnsafeAnswerError: a name or size that no Bozzetto job has.
             OutputError: `folder` cannot be written.
         """
-        if artifact.name not in artifacts.ALL:
+        if artifacts.own_name(artifact.name) not in artifacts.ALL:
             raise UnsafeAnswerError(f"The backend offers a file of unknown name, {artifact.name!r}: refused.")
         if not 0 < artifact.size <= ARTIFACT_LIMIT:
             raise UnsafeAnswerError(f"The backend offers {artifact.size} bytes of {artifact.name}: refused.")
@@ -106,7 +106,7 @@ class BackendClient:
                 raise ChangedError(
                     f"{artifact.name} arrived damaged ({size} of {artifact.size} bytes, or a wrong checksum)."
                 )
-            if artifact.name == artifacts.ASSET:
+            if artifacts.own_name(artifact.name) == artifacts.ASSET:
                 artifacts.check_glb(part)
             os.replace(part, target)
         except OSError as error:

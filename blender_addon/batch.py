@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import bpy
@@ -21,12 +22,12 @@ from . import artifacts
 from .backend_client import BackendClient
 from .backend_process import LocalBackend
 from .errors import AddonError
-from .job_watcher import Progressed, encode_image, follow_job, read_image
+from .job_watcher import Finished, Progressed, encode_image, follow_job, read_image
 from .output_folder import make_writable, whole_or_nothing
 from .preferences import current_choice, read_token
 from .progress_bar import ProgressBar
 from .properties import DEFAULTS
-from .protocol import LIMITS, JobRequest
+from .protocol import LIMITS, JobRequest, JobStatus
 from .scene.import_asset import import_asset
 from .scene.metadata import Parameters
 from .scene.render_preview import ReferenceCamera, render_preview
@@ -57,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
     parser.add_argument("--out", type=Path, default=Path("out"), metavar="DIR")
     parser.add_argument("--pack", default=DEFAULTS.pack)
-    for name in ("seed", "faces", "texture_size"):
+    for name in ("seed", "faces", "texture_size", "variants"):
         flag = f"--{name.replace('_', '-')}"
         parser.add_argument(flag, type=_limited(name), default=getattr(DEFAULTS, name), metavar="N")
     parser.add_argument("--address", help="a running backend's address; a local one is started otherwise")
@@ -115,11 +116,14 @@ def _one(client: BackendClient, image: Path, name: str, options: argparse.Namesp
             seed=options.seed,
             faces=options.faces,
             texture_size=options.texture_size,
+            variants=options.variants,
         )
         with whole_or_nothing(target) as folder:
             for event in follow_job(client, request, folder, threading.Event()):
                 if isinstance(event, Progressed):
-                    bar.show(event.status.stage or "waiting", event.status.fraction)
+                    bar.show(_stage_text(event.status, options.variants), event.status.fraction)
+                if isinstance(event, Finished):
+                    request = replace(request, seed=event.seed)
             bar.show("Blender scene", 1.0)
             _write_scene(folder, name, Parameters.of(request, image.name))
     except AddonError as error:
@@ -127,6 +131,11 @@ def _one(client: BackendClient, image: Path, name: str, options: argparse.Namesp
         return False
     bar.close(f"{target} ({time.monotonic() - began:.0f} s)")
     return True
+
+
+def _stage_text(status: JobStatus, variants: int) -> str:
+    place = f" ({status.variant + 1} of {variants})" if variants > 1 and status.stage else ""
+    return (status.stage or "waiting") + place
 
 
 def _write_scene(folder: Path, name: str, parameters: Parameters) -> None:

@@ -39,6 +39,8 @@ class Finished:
 
     status: JobStatus
     folder: Path
+    seed: int
+    """With which the result was made: of several variants, the best one's."""
 
 
 @dataclass(frozen=True)
@@ -103,9 +105,9 @@ def follow_job(
     if status.state != SUCCEEDED:
         raise BackendError(*_reason(status))
     for artifact in status.artifacts:
-        if artifact.name in artifacts.ALL:
+        if artifacts.own_name(artifact.name) in artifacts.ALL:
             _persistently(partial(client.download, status.id, artifact, folder))
-    yield Finished(status, folder)
+    yield Finished(status, folder, artifacts.seed_of_result(folder, request))
 
 
 def _reason(status: JobStatus) -> tuple[str, str]:

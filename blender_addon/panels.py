@@ -77,7 +77,7 @@ class BOZZETTO_PT_options(_Sidebar, bpy.types.Panel):
         layout.use_property_split = True
         layout.use_property_decorate = False
         layout.enabled = not session.current().busy
-        for name in ("seed", "faces", "texture_size", "height", "pack", "show_textures"):
+        for name in ("seed", "variants", "faces", "texture_size", "height", "pack", "show_textures"):
             layout.prop(settings, name)
 
 
@@ -128,6 +128,8 @@ def _draw_progress(layout: bpy.types.UILayout, state: Session) -> None:
         fraction = state.status.fraction
         if state.status.stage is not None:
             text = _STAGE_TEXTS.get(state.status.stage, state.status.stage)
+            if state.status.variant:
+                text = f"{text}, variant {state.status.variant + 1}"
         elif state.status.queue_position:
             text = f"{state.status.queue_position} ahead in the queue"
         else:

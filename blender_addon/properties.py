@@ -23,6 +23,13 @@ class BozzettoSettings(bpy.types.PropertyGroup):
         min=int(LIMITS["seed"].low),
         max=int(LIMITS["seed"].high),
     )
+    variants: bpy.props.IntProperty(
+        name="Variants",
+        description="Make so many with this seed and the next ones; the best of them is placed",
+        default=DEFAULTS.variants,
+        min=int(LIMITS["variants"].low),
+        max=int(LIMITS["variants"].high),
+    )
     faces: bpy.props.IntProperty(
         name="Faces",
         description="At most this many triangles",
@@ -57,6 +64,7 @@ class BozzettoSettings(bpy.types.PropertyGroup):
             name=name,
             pack=self.pack,
             seed=self.seed,
+            variants=self.variants,
             faces=self.faces,
             texture_size=int(self.texture_size),
             height_metres=self.height,

@@ -9,6 +9,10 @@ Every route but a minimal part of /health asks for `Authorization: Bearer TOKEN`
     POST   /jobs/{id}/cancel                 -> JobStatus
     GET    /jobs/{id}/artifacts/{name}       -> bytes; ETag is the sha256 in quotes, Range is understood
 
+A job with `variants` above 1 makes that many assets, with `seed` and the seeds after it. The best is the
+result under the usual names, and all of them lie under VARIANT_FOLDER as well. Cancelled after its first
+variant, such a job ends as a success with the variants that it has.
+
 Any other answer than 2xx carries `{"error": ErrorInfo}`.
 """
 
@@ -29,6 +33,8 @@ READY_PREFIX = "BOZZETTO READY port="
 """`serve` prints one line on standard output when it listens: this prefix and the port number."""
 MAX_IMAGE_BYTES = 24 * 2**20
 """Largest image file that a JobRequest may carry, before base64."""
+VARIANT_FOLDER = "variant_{:02d}/"
+"""What precedes the names of one variant's artifacts, by its index."""
 MAX_WAIT_SECONDS = 30.0
 """Longest `wait` of a long-poll; a larger one is cut to this."""
 
@@ -50,6 +56,7 @@ LIMITS = {
     "steps": Limit(1, 500),
     "guidance": Limit(0.0, 30.0, whole=False),
     "height_metres": Limit(0.001, 1000.0, whole=False),
+    "variants": Limit(1, 16),
 }
 """By field of JobRequest."""
 
@@ -82,6 +89,8 @@ class JobRequest:
     steps: int | None = None
     guidance: float | None = None
     height_metres: float = 1.0
+    variants: int = 1
+    """Assets made of the one image, of which the best is the result."""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -115,6 +124,8 @@ class JobStatus:
     """Of the whole job, in [0, 1]."""
     queue_position: int | None
     """Jobs ahead of this one when the answer was given, while it is queued; moves without a new sequence."""
+    variant: int = 0
+    """Index of the variant at work: `stage` is that one's stage."""
     artifacts: list[ArtifactInfo] = field(default_factory=list)
     """Grows while the job runs: previews first, all results together with SUCCEEDED. A preview may be
     replaced under its name: the ETag tells which one came. Without success the previews stay."""

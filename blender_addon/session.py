@@ -7,7 +7,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 
@@ -202,11 +202,12 @@ class Session:
 
     def _place(self, arrived: Finished) -> None:
         assert self._parameters is not None
-        name = Path(self._parameters.image).stem
+        parameters = replace(self._parameters, seed=arrived.seed)
+        name = Path(parameters.image).stem
         windows = bpy.context.window_manager.windows
         # A timer runs without a window, and operators need one; in background mode there is none to give.
         with bpy.context.temp_override(**({"window": windows[0]} if windows else {})):
-            asset = import_asset(bpy.context, arrived.folder / artifacts.ASSET, name, self._parameters)
+            asset = import_asset(bpy.context, arrived.folder / artifacts.ASSET, name, parameters)
             bpy.ops.ed.undo_push(message=f"Bozzetto: {name}")
         if self._show_textures:
             for window in windows:

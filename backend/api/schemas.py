@@ -21,6 +21,7 @@ class JobBody(BaseModel):
     steps: int | None = JobRequest.steps
     guidance: float | None = JobRequest.guidance
     height_metres: float = JobRequest.height_metres
+    variants: int = JobRequest.variants
 
     def to_request(self) -> JobRequest:
         return JobRequest(**self.model_dump())

@@ -26,7 +26,6 @@ from backend.jobs.folder_store import FolderJobStore
 from backend.jobs.runner import Runner
 from backend.jobs.service import JobService
 from backend.jobs.supervisor import Supervisor
-from backend.packs.manifest import PACKS_FOLDER
 from backend.protocol import READY_PREFIX
 from backend.settings import ServerSettings
 
@@ -37,7 +36,7 @@ SHUTDOWN_SECONDS = 2
 """How long open requests may take to end when the server stops."""
 
 
-def serve(settings: ServerSettings, token: str, runner: Runner, packs_folder: Path = PACKS_FOLDER) -> None:
+def serve(settings: ServerSettings, token: str, runner: Runner) -> None:
     """Serve until SIGTERM, Ctrl-C or the parent's end.
 
     Raises:
@@ -56,7 +55,7 @@ def serve(settings: ServerSettings, token: str, runner: Runner, packs_folder: Pa
             attempts=settings.attempts,
             cancel_grace_seconds=settings.cancel_grace_seconds,
         )
-        app = create_app(JobService(store, supervisor, packs_folder), token)
+        app = create_app(JobService(store, supervisor, settings.packs_folder), token)
         server = AnnouncingServer(
             uvicorn.Config(
                 app,

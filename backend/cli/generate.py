@@ -5,13 +5,16 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
+from backend.cli.interrupts import first_interrupt_asks
 from backend.cli.output_folders import published_folder, require_writable, unique_names
 from backend.cli.progress import TerminalProgress
-from backend.errors import BozzettoError, ImageError, OptionError
+from backend.errors import BozzettoError, Cancelled, ImageError, OptionError
 from backend.jobs.pipeline_runner import PipelineRunner
 from backend.jobs.runner import Runner
 from backend.options import check_options, parse_option
@@ -27,6 +30,7 @@ OPTION_HELP = {
     "steps": "denoising steps (default: the pack's)",
     "guidance": "classifier-free guidance scale (default: the pack's)",
     "height_metres": "height of the asset, metres",
+    "variants": "make so many, from this seed on; keep all, the best is the result",
 }
 FLAGS = {"height_metres": "--height"}
 """Where the flag is not the option's own name."""
@@ -65,15 +69,27 @@ def generate(images: list[Path], out: Path, request: JobRequest, runner: Runner)
 
     Raises:
         OptionError, PackError, OutputError: nothing could be done for any image.
+        KeyboardInterrupt: finished variants of the image at work are kept.
     """
     check_options(request)
     require_writable(out)
     runner.prepare()
     runner.load(request.pack)
+    # A single asset in the making is lost whenever one stops; finished variants are not.
+    patience = first_interrupt_asks() if request.variants > 1 else nullcontext(threading.Event())
+    with patience as stop:
+        return _generate_all(images, out, request, runner, stop)
+
+
+def _generate_all(
+    images: list[Path], out: Path, request: JobRequest, runner: Runner, stop: threading.Event
+) -> int:
     failures = 0
     for image, name in zip(images, unique_names(images), strict=True):
         try:
-            _generate_one(image, out / name, replace(request, name=name), runner)
+            _generate_one(image, out / name, replace(request, name=name), runner, stop)
+        except Cancelled:
+            raise KeyboardInterrupt from None
         except BozzettoError as error:
             failures += 1
             print(f"{image}: {error}", file=sys.stderr)
@@ -86,13 +102,18 @@ def generate(images: list[Path], out: Path, request: JobRequest, runner: Runner)
             logger.info("%s", image, exc_info=True)
         else:
             print(out / name)
+        if stop.is_set():
+            raise KeyboardInterrupt
     return 1 if failures else 0
 
 
-def _generate_one(image: Path, destination: Path, request: JobRequest, runner: Runner) -> None:
+def _generate_one(
+    image: Path, destination: Path, request: JobRequest, runner: Runner, stop: threading.Event
+) -> None:
     check_options(request)  # the name comes from the file
     content = _read(image)
-    with TerminalProgress(request.name, sys.stderr) as progress, published_folder(destination) as folder:
+    progress = TerminalProgress(request.name, sys.stderr, stop)
+    with progress, published_folder(destination) as folder:
         runner.run(content, request, folder, progress)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from types import TracebackType
 from typing import TYPE_CHECKING, TextIO
 
 from tqdm import tqdm
 
+from backend.errors import Cancelled
 from backend.jobs.job import overall_fraction
 
 if TYPE_CHECKING:
@@ -15,12 +17,17 @@ if TYPE_CHECKING:
 
 
 class TerminalProgress:
-    """The pipeline's Progress for one image. A context manager: the bar is closed in any case."""
+    """The pipeline's Progress for one image. A context manager: the bar is closed in any case.
 
-    def __init__(self, name: str, stream: TextIO) -> None:
+    Once `cancelled` is set, the next report raises Cancelled.
+    """
+
+    def __init__(self, name: str, stream: TextIO, cancelled: threading.Event | None = None) -> None:
         self._name = name
         self._stream = stream
+        self._cancelled = threading.Event() if cancelled is None else cancelled
         self._stage: str | None = None
+        self._variant, self._variants = 0, 1
         self._bar = tqdm(
             total=100,
             file=stream,
@@ -39,13 +46,20 @@ class TerminalProgress:
 
     def advance(self, stage: str, fraction: float) -> None:
         """`fraction` in [0, 1] of `stage` is done."""
+        if self._cancelled.is_set():
+            raise Cancelled("Stopped before anything was finished.")
         if stage != self._stage:
             self._stage = stage
-            self._bar.set_description(f"{self._name}: {stage}", refresh=False)
+            place = f" ({self._variant + 1} of {self._variants})" if self._variants > 1 else ""
+            self._bar.set_description(f"{self._name}: {stage}{place}", refresh=False)
             if self._bar.disable:
-                print(f"{self._name}: {stage}", file=self._stream, flush=True)
-        self._bar.n = 100 * overall_fraction(stage, fraction)
+                print(f"{self._name}: {stage}{place}", file=self._stream, flush=True)
+        self._bar.n = 100 * overall_fraction(stage, fraction, self._variant, self._variants)
         self._bar.refresh()
+
+    def begin_variant(self, index: int, count: int) -> None:
+        """What is reported from now on belongs to variant `index` of `count`."""
+        self._variant, self._variants, self._stage = index, count, None
 
     def preview(self, name: str, image: UInt8[np.ndarray, "h w c"]) -> None:
         """A terminal shows no images."""

@@ -9,6 +9,7 @@ import stat
 import sys
 from pathlib import Path
 
+from backend.cli.packs_folder import add_packs_folder
 from backend.errors import AuthError, OptionError
 from backend.protocol import TOKEN_VARIABLE
 from backend.settings import ServerSettings
@@ -33,6 +34,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--data-dir", type=Path, help="where jobs keep their files (default: a temporary folder)"
     )
+    add_packs_folder(parser)
     parser.add_argument("--parent-pid", type=int, help="end when this process has ended")
     parser.add_argument(
         "--queue-limit", type=int, default=ServerSettings.queue_limit, help="waiting jobs, at most"
@@ -58,6 +60,7 @@ def settings_from(arguments: argparse.Namespace) -> ServerSettings:
         host=arguments.host,
         port=arguments.port,
         data_dir=arguments.data_dir,
+        packs_folder=arguments.packs_folder,
         parent_pid=arguments.parent_pid,
         queue_limit=arguments.queue_limit,
     )

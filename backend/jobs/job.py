@@ -51,6 +51,8 @@ class Job:
     state: str = QUEUED
     stage: str | None = None
     stage_fraction: float = 0.0
+    variant: int = 0
+    """Index of the variant at work."""
     artifacts: tuple[ArtifactInfo, ...] = ()
     error: ErrorInfo | None = None
     attempts: int = 0
@@ -65,9 +67,9 @@ class Job:
         self._require(QUEUED)
         return replace(self, state=RUNNING, attempts=self.attempts + 1)
 
-    def advanced(self, stage: str, fraction: float) -> Job:
+    def advanced(self, stage: str, fraction: float, variant: int = 0) -> Job:
         self._require(RUNNING)
-        return replace(self, stage=stage, stage_fraction=min(max(fraction, 0.0), 1.0))
+        return replace(self, stage=stage, stage_fraction=min(max(fraction, 0.0), 1.0), variant=variant)
 
     def previewed(self, artifact: ArtifactInfo) -> Job:
         """A new artifact, or a newer one under the same name."""
@@ -78,7 +80,14 @@ class Job:
     def succeeded(self, results: tuple[ArtifactInfo, ...]) -> Job:
         """All results at once; previews whose name no result takes are dropped."""
         self._require(RUNNING)
-        return replace(self, state=SUCCEEDED, stage=STAGES[-1], stage_fraction=1.0, artifacts=results)
+        return replace(
+            self,
+            state=SUCCEEDED,
+            stage=STAGES[-1],
+            stage_fraction=1.0,
+            variant=self.request.variants - 1,
+            artifacts=results,
+        )
 
     def failed(self, error: ErrorInfo) -> Job:
         """The previews stay: they may show why."""
@@ -98,7 +107,7 @@ class Job:
     def requeued(self) -> Job:
         """Back to the start; the next attempt replaces the previews."""
         self._require(RUNNING)
-        return replace(self, state=QUEUED, stage=None, stage_fraction=0.0)
+        return replace(self, state=QUEUED, stage=None, stage_fraction=0.0, variant=0)
 
     def status(self, queue_position: int | None) -> JobStatus:
         """What crosses the wire."""
@@ -108,8 +117,9 @@ class Job:
             state=self.state,
             stage=self.stage,
             stage_fraction=self.stage_fraction,
-            fraction=overall_fraction(self.stage, self.stage_fraction),
+            fraction=overall_fraction(self.stage, self.stage_fraction, self.variant, self.request.variants),
             queue_position=queue_position,
+            variant=self.variant,
             artifacts=list(self.artifacts),
             error=self.error,
         )
@@ -121,9 +131,9 @@ class Job:
             )
 
 
-def overall_fraction(stage: str | None, stage_fraction: float) -> float:
-    """Share of the whole job that is done when `stage_fraction` of `stage` is."""
+def overall_fraction(stage: str | None, stage_fraction: float, variant: int = 0, variants: int = 1) -> float:
+    """Share of the whole job that is done when `stage_fraction` of `stage` of the variant is."""
     if stage is None:
         return 0.0
     before = sum(STAGE_SHARES[earlier] for earlier in STAGES[: STAGES.index(stage)])
-    return min(before + STAGE_SHARES[stage] * stage_fraction, 1.0)
+    return min((variant + before + STAGE_SHARES[stage] * stage_fraction) / variants, 1.0)

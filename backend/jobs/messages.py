@@ -37,6 +37,7 @@ class Ready:
 class Advanced:
     stage: str
     fraction: float
+    variant: int = 0
 
 
 @dataclass(frozen=True)

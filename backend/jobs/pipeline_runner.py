@@ -37,6 +37,7 @@ class PipelineRunner:
         from backend.pipeline.artifacts import write_asset
         from backend.pipeline.image_to_asset import image_to_asset
         from backend.pipeline.stage_data import Options
+        from backend.pipeline.variants import write_variants
 
         options = Options(
             pack=request.pack,
@@ -49,6 +50,10 @@ class PipelineRunner:
         )
         with naming_out_of_memory():
             pack = self._pack(request.pack)
+            if request.variants > 1:
+                return write_variants(
+                    image, options, request.variants, pack, progress, folder, name=request.name
+                )
             asset = image_to_asset(image, options, pack, progress, request.name)
             return write_asset(asset, folder, name=request.name, options=options, pack=pack)
 

@@ -21,6 +21,9 @@ class JobProgress(Protocol):
     def preview(self, name: str, image: UInt8[np.ndarray, "h w c"]) -> None:
         """An image to show now; `name` is an artifact name such as 'views/rgb_0.png'."""
 
+    def begin_variant(self, index: int, count: int) -> None:
+        """What is reported from now on belongs to variant `index` of `count`."""
+
 
 class Runner(Protocol):
     """Made in the server, pickled, used in the worker process only."""
@@ -36,4 +39,7 @@ class Runner(Protocol):
         """
 
     def run(self, image: bytes, request: JobRequest, folder: Path, progress: JobProgress) -> list[Path]:
-        """Do one job; returns the finished files, all inside `folder`, whose relative paths name them."""
+        """Do one job; returns the finished files, all inside `folder`, whose relative paths name them.
+
+        A cancel that comes when some variants are finished ends the job with those.
+        """

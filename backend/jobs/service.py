@@ -10,14 +10,14 @@ from backend.errors import ImageError, InputError
 from backend.jobs.store import JobStore
 from backend.jobs.supervisor import Supervisor
 from backend.options import check_options
-from backend.packs.manifest import PACKS_FOLDER, find_pack, known_packs, read_manifest
+from backend.packs.manifest import find_pack, known_packs, read_manifest
 from backend.protocol import MAX_IMAGE_BYTES, ArtifactInfo, JobRequest, JobStatus
 
 
 class JobService:
     """Checks requests before they become jobs and tells the supervisor when to look. Thread-safe."""
 
-    def __init__(self, store: JobStore, supervisor: Supervisor, packs_folder: Path = PACKS_FOLDER) -> None:
+    def __init__(self, store: JobStore, supervisor: Supervisor, packs_folder: Path | None = None) -> None:
         self.store = store
         self.supervisor = supervisor
         self._packs_folder = packs_folder

@@ -151,8 +151,8 @@ class Supervisor:
             match message:
                 case Ready(device):
                     self._device = device
-                case Advanced(stage, fraction):
-                    self._change(lambda job: job.advanced(stage, fraction))
+                case Advanced(stage, fraction, variant):
+                    self._change(lambda job: job.advanced(stage, fraction, variant))
                 case Previewed(name, file):
                     preview = self._store.keep(self._current_id, name, file)
                     self._change(lambda job: job.previewed(preview))

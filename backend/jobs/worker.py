@@ -97,6 +97,7 @@ class PipeProgress:
         self._is_cancelled = is_cancelled
         self._last: Advanced | None = None
         self._previews = 0
+        self._variant = 0
 
     def advance(self, stage: str, fraction: float) -> None:
         self._stop_if_cancelled()
@@ -104,7 +105,7 @@ class PipeProgress:
         small = last is not None and last.stage == stage and fraction - last.fraction < SMALLEST_STEP
         if small and fraction < 1.0:
             return
-        self._last = Advanced(stage, fraction)
+        self._last = Advanced(stage, fraction, self._variant)
         self._send(self._last)
 
     def preview(self, name: str, image: UInt8[np.ndarray, "h w c"]) -> None:
@@ -113,6 +114,10 @@ class PipeProgress:
         file = self._folder / f"preview_{self._previews}.png"
         Image.fromarray(image).save(file)
         self._send(Previewed(name, file))
+
+    def begin_variant(self, index: int, count: int) -> None:
+        self._stop_if_cancelled()
+        self._variant, self._last = index, None
 
     def _stop_if_cancelled(self) -> None:
         if self._is_cancelled():

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from jaxtyping import Float, Int
+import numpy as np
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from backend.geometry.cameras import Cameras
@@ -34,8 +35,9 @@ class PointValues:
 
     sdf: Float[Tensor, " point"]
     albedo: Float[Tensor, "point 3"]
-    roughness: Float[Tensor, " point"]
-    metallic: Float[Tensor, " point"]
+    roughness: Float[Tensor, " point"] | None
+    """None, like `metallic`, from a network without a material head."""
+    metallic: Float[Tensor, " point"] | None
 
 
 class MultiviewModel(Protocol):
@@ -102,3 +104,22 @@ class Reconstructor(Protocol):
         normals: Float[Tensor, "view 3 size size"],
         depth: Float[Tensor, "view size size"] | None,
     ) -> ReconstructedField: ...
+
+
+class ImageReconstructor(Protocol):
+    """One image straight to a field."""
+
+    def reconstruct(self, reference: UInt8[np.ndarray, "h w 4"]) -> ReconstructedField:
+        """From the object cut out: sRGB and straight alpha. Framing and background are the model's own."""
+
+
+class MaterialModel(Protocol):
+    """Pictures to what the object's surface is made of, for networks without a material head."""
+
+    name: str
+    """Of its pack, for the report."""
+
+    def estimate(
+        self, images: Float[Tensor, "image 4 size size"], *, seed: int, on_fraction: OnFraction
+    ) -> Float[Tensor, "image 2 size size"]:
+        """Roughness and metallic in [0, 1], meaningful where `images` (sRGB, straight alpha) show the object."""

@@ -6,7 +6,7 @@ import dataclasses
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from backend.errors import PackError
 from backend.models.multiview.coordinate_net import CoordinateNetConfig
@@ -34,6 +34,21 @@ class SurfaceConfig:
     """Isosurface cells along each side."""
     smoothing: int = 10
     """Taubin steps; at 128 cells and 3 steps the field's noise showed as pits and ragged rims."""
+
+
+class PackPreset(Protocol):
+    """What the pipeline and the evaluation ask of any pack's configuration."""
+
+    @property
+    def surface(self) -> SurfaceConfig: ...
+
+    @property
+    def view_size(self) -> int:
+        """Side of a generated view, pixels."""
+
+    @property
+    def view_distance(self) -> float:
+        """Of the six views' cameras from the origin, in model units."""
 
 
 @dataclass(frozen=True)

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from backend.models.interfaces import MultiviewModel, NormalModel, Reconstructor
+from backend.errors import PackError
+from backend.models.interfaces import (
+    ImageReconstructor,
+    MaterialModel,
+    MultiviewModel,
+    NormalModel,
+    Reconstructor,
+)
 from backend.models.multiview.coordinate_net import CoordinateNet
 from backend.models.multiview.nano_denoiser import NanoDenoiser, NanoNormalControl
 from backend.models.multiview.nano_sampler import NanoNormalModel, NanoViewModel
-from backend.models.presets import NanoPreset, read_preset, write_preset
+from backend.models.presets import NanoPreset, PackPreset, SurfaceConfig, read_preset, write_preset
 from backend.models.reconstructor.nano_field import NanoReconstructor
 from backend.models.reconstructor.nano_voxel import NanoVoxelReconstructor
-from backend.packs.manifest import find_pack, verify
+from backend.packs.manifest import PackManifest, find_pack, verify
 from backend.packs.strict_loading import load_strictly
 
 CONFIG_NAME = "config.json"
@@ -24,15 +32,32 @@ CONFIG_NAME = "config.json"
 
 @dataclass(frozen=True)
 class Pack:
-    """A loaded pack."""
+    """A loaded pack for the route "multiview": image to six views, to normals, to a field."""
 
     name: str
     revision: str
     device: torch.device
-    config: NanoPreset
+    config: PackPreset
     multiview: MultiviewModel
     normals: NormalModel
     reconstructor: Reconstructor
+    materials: MaterialModel | None = None
+    """For a reconstructor without a material head, where the weights are installed."""
+
+
+@dataclass(frozen=True)
+class LrmPack:
+    """A loaded pack for the route "lrm": image straight to a field."""
+
+    name: str
+    revision: str
+    device: torch.device
+    surface: SurfaceConfig
+    reconstructor: ImageReconstructor
+    materials: MaterialModel | None = None
+
+
+AnyPack = Pack | LrmPack
 
 
 @dataclass(frozen=True)
@@ -85,19 +110,57 @@ def assemble_nano(
     )
 
 
-def load_pack(name: str, device: torch.device) -> Pack:
-    """Verify and load an installed pack.
+LOADERS = {
+    "nano": "backend.packs.loading:load_nano",
+    "zero123plus-instantmesh": "backend.packs.zero123plus_instantmesh:load_zero123plus_instantmesh",
+    "triposr": "backend.packs.lrm:load_triposr",
+    "openlrm": "backend.packs.lrm:load_openlrm",
+}
+"""By kind of pack, "module:function" of (folder, manifest, device) -> AnyPack. Imported when first needed: the
+public networks bring diffusers and transformers, which nano does without."""
+
+
+def load_pack(name: str, device: torch.device, packs_folder: Path | None = None) -> Pack:
+    """`load_any_pack` for whoever needs the six views.
+
+    Raises:
+        PackError: also for a pack of another route.
+    """
+    pack = load_any_pack(name, device, packs_folder)
+    if not isinstance(pack, Pack):
+        raise PackError(f"The pack {name!r} makes no views, and this needs them. Choose another, such as nano.")
+    return pack
+
+
+def load_any_pack(name: str, device: torch.device, packs_folder: Path | None = None) -> AnyPack:
+    """Verify and load an installed pack, from one folder or wherever packs are (packs.manifest).
 
     Raises:
         PackError: unknown pack; a file missing, altered, or not fitting the networks.
     """
-    folder = find_pack(name)
+    folder = find_pack(name, packs_folder)
     manifest = verify(folder)
+    if manifest.kind not in LOADERS:
+        raise PackError(
+            f"The pack {name!r} is of the kind {manifest.kind!r}, which this Bozzetto cannot load. "
+            f"It knows: {', '.join(LOADERS)}. Update Bozzetto."
+        )
+    module, _, function = LOADERS[manifest.kind].partition(":")
+    pack: AnyPack = getattr(import_module(module), function)(folder, manifest, device)
+    return pack
+
+
+def load_nano(folder: Path, manifest: PackManifest, device: torch.device) -> Pack:
+    """Nano from a verified folder.
+
+    Raises:
+        PackError: a file does not fit the networks.
+    """
     preset = read_preset(folder / CONFIG_NAME)
     modules = build_nano(preset)
     for file, module in modules.by_file().items():
         load_strictly(module, folder / file)
-    return assemble_nano(modules, preset, device, name=name, revision=manifest.revision)
+    return assemble_nano(modules, preset, device, name=folder.name, revision=manifest.revision)
 
 
 def save_nano(modules: NanoModules, preset: NanoPreset, folder: Path) -> None:

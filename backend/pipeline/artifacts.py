@@ -57,7 +57,7 @@ def write_asset(asset: Asset, folder: Path, *, name: str, options: Options, pack
         files[f"views/normal_{index}.png"] = _png(normal)
     report = make_report(asset, name=name, options=options, pack=pack)
     files["report.json"] = (json.dumps(report, indent=2) + "\n").encode()
-    return [_write(folder / path, content) for path, content in files.items()]
+    return [write_file(folder / path, content) for path, content in files.items()]
 
 
 def view_images(views: Views) -> UInt8[np.ndarray, "view size size 4"]:
@@ -95,17 +95,8 @@ def make_report(asset: Asset, *, name: str, options: Options, pack: PackIdentity
     }
 
 
-def _to_bytes(image: Float32[np.ndarray, "*shape"]) -> UInt8[np.ndarray, "*shape"]:
-    return np.round(np.clip(image, 0, 1) * 255).astype(np.uint8)
-
-
-def _png(image: UInt8[np.ndarray, "height width *channel"]) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, format="PNG")
-    return buffer.getvalue()
-
-
-def _write(path: Path, content: bytes) -> Path:
+def write_file(path: Path, content: bytes) -> Path:
+    """Write one file, its folders too. Raises OutputError when that is impossible."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
@@ -114,3 +105,13 @@ def _write(path: Path, content: bytes) -> Path:
             f"{path} cannot be written ({error.strerror}). Choose another output folder or free some space."
         ) from error
     return path
+
+
+def _to_bytes(image: Float32[np.ndarray, "*shape"]) -> UInt8[np.ndarray, "*shape"]:
+    return np.round(np.clip(image, 0, 1) * 255).astype(np.uint8)
+
+
+def _png(image: UInt8[np.ndarray, "height width *channel"]) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, format="PNG")
+    return buffer.getvalue()

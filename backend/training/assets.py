@@ -26,6 +26,8 @@ class Part:
     metallic: Float32[np.ndarray, " face"]
     texture: UInt8[np.ndarray, "h w 3"] | None
     """sRGB."""
+    surface_texture: UInt8[np.ndarray, "h w 2"] | None = None
+    """Roughness and metallic, in place of the faces' own."""
 
 
 @dataclass(frozen=True)
@@ -111,19 +113,23 @@ class Model:
 
         colour = corner_mean("colour")
         uv = corner_mean("uvs")
+        roughness = np.concatenate([part.roughness for part in self.parts])[face]
+        metallic = np.concatenate([part.metallic for part in self.parts])[face]
         first = 0
         for part in self.parts:
             inside = (face >= first) & (face < first + len(part.positions))
             first += len(part.positions)
             if part.texture is not None:
                 colour[inside] *= srgb_to_linear(_texels(part.texture, uv[inside]))
+            if part.surface_texture is not None:
+                roughness[inside], metallic[inside] = _texels(part.surface_texture, uv[inside]).T
         unit = cross[face] / area[face, None].clip(1e-12)
         return SurfaceSamples(
             corner_mean("positions"),
             unit.astype(np.float32),
             linear_to_srgb(colour).astype(np.float32),
-            np.concatenate([part.roughness for part in self.parts])[face],
-            np.concatenate([part.metallic for part in self.parts])[face],
+            roughness,
+            metallic,
         )
 
     def with_random_materials(self, rng: np.random.Generator, recolour: float) -> Model:
@@ -157,6 +163,7 @@ class Model:
                     texture=texture,
                     roughness=roughness[labels].astype(np.float32),
                     metallic=metallic[labels].astype(np.float32),
+                    surface_texture=None,
                 )
             )
         return Model(tuple(parts))

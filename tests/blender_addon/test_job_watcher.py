@@ -10,7 +10,15 @@ import pytest
 
 from blender_addon import artifacts
 from blender_addon.backend_client import BackendClient
-from blender_addon.errors import BackendError, Cancelled, ChangedError, ImageError, UnreachableError, WayOut
+from blender_addon.errors import (
+    BackendError,
+    Cancelled,
+    ChangedError,
+    ImageError,
+    UnreachableError,
+    UnsafeAnswerError,
+    WayOut,
+)
 from blender_addon.job_watcher import (
     Event,
     Failed,
@@ -59,6 +67,37 @@ def test_a_job_from_start_to_files(backend: StandIn, tmp_path: Path) -> None:
     assert isinstance(events[-1], Finished)
     for name in artifacts.ALL:
         assert (tmp_path / name).read_bytes() == backend.files[name]
+
+
+def test_all_variants_are_fetched_and_the_best_ones_seed_is_told(backend: StandIn, tmp_path: Path) -> None:
+    own = dict(backend.files)
+    for index in range(2):
+        backend.files |= {f"variant_{index:02d}/{name}": data for name, data in own.items()}
+    backend.files["variant_00/variant_01/asset.glb"] = backend.files["variant_00/startup.py"] = b"no"
+    backend.files["report.json"] = b'{"seed": 8}'
+    client = BackendClient(backend.address, TOKEN)
+    request = JobRequest(image="", seed=7, variants=2)
+    *_, last = follow_job(client, request, tmp_path, threading.Event())
+    assert isinstance(last, Finished)
+    assert last.seed == 8
+    fetched = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
+    assert fetched == {f"{folder}{name}" for folder in ("", "variant_00/", "variant_01/") for name in own}
+
+
+@pytest.mark.parametrize("report", [b"{}", b"[]", b'{"seed": "8"}', b'{"seed": -1}', b"nonsense"])
+def test_a_report_without_the_best_ones_seed_is_refused(
+    backend: StandIn, tmp_path: Path, report: bytes
+) -> None:
+    backend.files["report.json"] = report
+    request = JobRequest(image="", variants=2)
+    with pytest.raises(UnsafeAnswerError, match="seed"):
+        list(follow_job(BackendClient(backend.address, TOKEN), request, tmp_path, threading.Event()))
+
+
+def test_a_variants_asset_is_checked_like_any_other(backend: StandIn, tmp_path: Path) -> None:
+    backend.files["variant_00/asset.glb"] = b"not a GLB at all, but long enough"
+    with pytest.raises(UnsafeAnswerError):
+        follow(backend, tmp_path)
 
 
 def test_views_arrive_before_the_end(backend: StandIn, tmp_path: Path) -> None:

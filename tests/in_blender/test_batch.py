@@ -66,6 +66,20 @@ def test_the_blend_opens_with_packed_textures_and_parameters(run, tmp_path: Path
     assert all(image.packed_file for image in textures)
 
 
+def test_variants_are_kept_and_the_best_is_in_the_scene(run, backend: StandIn, tmp_path: Path, capfd) -> None:
+    own = dict(backend.files)
+    backend.files |= {f"variant_00/{name}": data for name, data in own.items()}
+    report = json.loads(own["report.json"]) | {"seed": 6}
+    backend.files["report.json"] = json.dumps(report).encode()
+    assert run("chair.png", "--seed", "5", "--variants", "2") == 0
+    assert backend.requests[-1]["variants"] == 2
+    folder = tmp_path / "out" / "chair"
+    assert files_in(folder) == EXPECTED | {f"variant_00/{name}" for name in own}
+    bpy.ops.wm.open_mainfile(filepath=str(folder / "asset.blend"))
+    assert bpy.data.objects["chair"]["bozzetto_seed"] == 6
+    assert "views (1 of 2)" in capfd.readouterr().err
+
+
 def test_the_preview_shows_five_pictures(run, tmp_path: Path) -> None:
     run("chair.png")
     image = bpy.data.images.load(str(tmp_path / "out" / "chair" / "preview.png"))

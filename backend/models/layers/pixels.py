@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
@@ -38,6 +39,20 @@ def frame_foreground(
     # In two steps: the odd pixel of each goes its own way.
     longest = max(crop.shape[:2])
     return _pad_to(_pad_to(crop, longest), int(longest / fill))
+
+
+def centre_object(
+    rgba: UInt8[np.ndarray, "height width 4"], side: int, fill: float
+) -> UInt8[np.ndarray, "side side 4"]:
+    """The object's box scaled so that its longer side fills `fill` of a transparent square of `side` pixels.
+
+    Ends and roundings are `frame_foreground`'s; scaled by area, as OpenLRM's preprocessing does.
+    """
+    rows, columns = np.nonzero(rgba[..., 3])
+    crop = rgba[rows.min() : rows.max(), columns.min() : columns.max()]
+    scale = int(side * fill) / max(crop.shape[:2])
+    height, width = (max(1, int(length * scale)) for length in crop.shape[:2])
+    return _pad_to(cv2.resize(crop, (width, height), interpolation=cv2.INTER_AREA), side)
 
 
 def composite_grey(

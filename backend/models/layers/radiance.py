@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -26,13 +28,13 @@ class RadianceDecoder(nn.Module):
         density, rgb = self.radiance(features).split([1, 3], dim=-1)
         return activate_density(density), activate_rgb(rgb)
 
-    def density_grid(
+    def density_slabs(
         self, planes: Float[Tensor, "3 channel size size"], resolution: int
-    ) -> Float[Tensor, "resolution resolution resolution"]:
-        """Density at the vertices of a grid over [-1, 1]^3, indexed [x, y, z]."""
+    ) -> Iterator[Float[Tensor, "resolution resolution"]]:
+        """Density at the vertices of a grid over [-1, 1]^3: for each x a slab [y, z]."""
         ticks = torch.linspace(-1, 1, resolution, device=planes.device)
-        slabs = decode_lattice(planes, self.radiance, ticks, LRM_AXES)
-        return torch.stack([activate_density(slab[..., 0]) for slab in slabs])
+        for slab in decode_lattice(planes, self.radiance, ticks, LRM_AXES):
+            yield activate_density(slab[..., 0])
 
 
 def activate_rgb(raw: Tensor) -> Tensor:

@@ -16,6 +16,10 @@ from torch.nn import functional
 
 X, Y, Z = 0, 1, 2
 
+CACHED_POINTS = 4096
+"""Points whose activations (64 wide: 1 MB) stay in a processor core's cache from layer to layer; a whole slab
+at once takes up to twice as long."""
+
 
 @dataclass(frozen=True)
 class PlaneAxes:
@@ -77,5 +81,7 @@ def decode_lattice(
             return values
         return values[x][:, None] if Y in (along_width, along_height) else values[x][None, :]
 
+    rows = max(1, CACHED_POINTS // len(ticks)) if planes.device.type == "cpu" else len(ticks)
     for x in range(len(ticks)):
-        yield rest(part(0, x) + part(1, x) + part(2, x) + first.bias)
+        slab = part(0, x) + part(1, x) + part(2, x) + first.bias
+        yield torch.cat([rest(block) for block in slab.split(rows)])

@@ -6,6 +6,7 @@ camera on -y, planes over [-1, 1]^3.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -71,6 +72,18 @@ class OpenLRM(nn.Module):
         if cameras is None:
             cameras = images.new_tensor(CANONICAL_CAMERA).expand(len(images), -1)
         return self.transformer(self.encoder(images), self.camera_embedding(cameras))
+
+    def radiance(
+        self, planes: Float[Tensor, "3 channel size size"], points: Float[Tensor, "point 3"]
+    ) -> tuple[Float[Tensor, "point 1"], Float[Tensor, "point 3"]]:
+        """Volume density and sRGB colour at points in the model frame."""
+        return self.decoder(planes, points)
+
+    def density_slabs(
+        self, planes: Float[Tensor, "3 channel size size"], resolution: int
+    ) -> Iterator[Float[Tensor, "resolution resolution"]]:
+        """Density at the vertices of a grid over the whole cube: for each x a slab [y, z]."""
+        return self.decoder.density_slabs(planes, resolution)
 
 
 def resize_input(images: Float[Tensor, "batch 3 _ _"], size: int) -> Float[Tensor, "batch 3 size size"]:

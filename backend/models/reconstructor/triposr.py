@@ -6,6 +6,7 @@ the object within +-0.87.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -106,13 +107,13 @@ class TripoSR(nn.Module):
         density, rgb = self.decoder(features).split([1, 3], dim=-1)
         return torch.exp(density + self.config.density_bias), torch.sigmoid(rgb)
 
-    def density_grid(
+    def density_slabs(
         self, planes: Float[Tensor, "3 channel size size"], resolution: int
-    ) -> Float[Tensor, "resolution resolution resolution"]:
-        """Density at the vertices of a grid over the whole cube, indexed [x, y, z]."""
+    ) -> Iterator[Float[Tensor, "resolution resolution"]]:
+        """Density at the vertices of a grid over the whole cube: for each x a slab [y, z]."""
         ticks = torch.linspace(-1, 1, resolution, device=planes.device)
-        slabs = decode_lattice(planes, self.decoder, ticks, TRIPOSR_AXES)
-        return torch.stack([torch.exp(slab[..., 0] + self.config.density_bias) for slab in slabs])
+        for slab in decode_lattice(planes, self.decoder, ticks, TRIPOSR_AXES):
+            yield torch.exp(slab[..., 0] + self.config.density_bias)
 
 
 def resize_input(images: Float[Tensor, "batch 3 _ _"], size: int) -> Float[Tensor, "batch 3 size size"]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from backend.api.server import serve
@@ -18,7 +19,8 @@ def main() -> None:
     add_parser(parser.add_subparsers())
     arguments = parser.parse_args(["serve", *sys.argv[2:]])
     token = read_token(arguments.token_file)
-    serve(settings_from(arguments), token, ScriptedRunner(folder), make_packs(folder / "packs"))
+    settings = replace(settings_from(arguments), packs_folder=make_packs(folder / "packs"))
+    serve(settings, token, ScriptedRunner(folder))
 
 
 if __name__ == "__main__":

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
 from backend.cli.generate import generate
-from backend.errors import OptionError, OutputError, PackError
+from backend.errors import Cancelled, OptionError, OutputError, PackError
+from backend.jobs.runner import JobProgress
 from backend.protocol import STAGES, JobRequest
-from tests.backend.jobs.fakes import ScriptedRunner
+from tests.backend.jobs.fakes import ScriptedRunner, make_files
 
 
 class CountingRunner(ScriptedRunner):
@@ -20,6 +22,23 @@ class CountingRunner(ScriptedRunner):
 
     def load(self, pack: str) -> None:
         self.loaded.append(pack)
+
+
+class InterruptedRunner(ScriptedRunner):
+    """Makes variants of which the second meets a Ctrl-C; keeps the first, as the pipeline does."""
+
+    keeps: bool = True
+
+    def run(self, image: bytes, request: JobRequest, folder: Path, progress: JobProgress) -> list[Path]:
+        first = make_files(request, folder, progress) if self.keeps else []
+        progress.begin_variant(1, request.variants)
+        os.kill(os.getpid(), signal.SIGINT)
+        try:
+            progress.advance("views", 0.5)
+        except Cancelled:
+            if not first:
+                raise
+        return first
 
 
 class PacklessRunner(ScriptedRunner):
@@ -98,3 +117,14 @@ def test_a_spoilt_pack_stops_before_any_image(tmp_path: Path) -> None:
     with pytest.raises(PackError):
         generate([image(tmp_path, "a.png")], tmp_path / "out", JobRequest(image=""), PacklessRunner(tmp_path))
     assert os.listdir(tmp_path / "out") == []
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+def test_an_interrupt_keeps_finished_variants_and_stops(tmp_path: Path, keeps: bool) -> None:
+    runner = InterruptedRunner(tmp_path)
+    runner.keeps = keeps
+    images = [image(tmp_path, "a.png"), image(tmp_path, "b.png")]
+    with pytest.raises(KeyboardInterrupt):
+        generate(images, tmp_path / "out", JobRequest(image="", variants=3), runner)
+    assert os.listdir(tmp_path / "out") == (["a"] if keeps else [])
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -93,3 +93,12 @@ def test_overall_fraction_grows_through_the_stages_to_one() -> None:
     assert values == sorted(values)
     assert (values[0], values[-1]) == (0.0, pytest.approx(1.0))
     assert tuple(STAGE_SHARES) == STAGES
+
+
+def test_variants_share_the_job() -> None:
+    job = Job("id", JobRequest(image="", variants=4)).started().advanced("views", 0.0, variant=2)
+    first = overall_fraction("views", 0.0)
+    assert job.status(None).fraction == pytest.approx((2 + first) / 4)
+    assert job.status(None).variant == 2
+    assert job.requeued().status(None).fraction == 0
+    assert job.succeeded(()).status(None).fraction == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import backend.packs.loading as loading
 from backend.errors import OutOfMemoryError, PackError
 from backend.jobs.pipeline_runner import PipelineRunner
 from backend.jobs.worker import PipeProgress
-from backend.pipeline import artifacts, image_to_asset
+from backend.pipeline import artifacts, image_to_asset, variants
 from backend.pipeline.stage_data import Options
 from backend.protocol import JobRequest
 
@@ -47,7 +48,21 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
         seen.append(("write", asset, name, options, pack))
         return [folder / "asset.glb"]
 
+    def write_variants(
+        image: bytes,
+        options: Options,
+        count: int,
+        pack: object,
+        progress: object,
+        folder: Path,
+        *,
+        name: str,
+    ) -> list[Path]:
+        seen.append(("variants", image, options, count, pack, name))
+        return [folder / "asset.glb"]
+
     monkeypatch.setattr(loading, "load_pack", load_pack)
+    monkeypatch.setattr(variants, "write_variants", write_variants)
     monkeypatch.setattr(image_to_asset, "image_to_asset", to_asset)
     monkeypatch.setattr(artifacts, "write_asset", write_asset)
     return seen
@@ -62,6 +77,15 @@ def test_a_request_becomes_the_pipeline_s_options(calls: list[tuple[object, ...]
         ("asset", b"image", options, "pack huge", "chair"),
         ("write", "asset", "chair", options, "pack huge"),
     ]
+
+
+def test_several_variants_are_made_by_their_own_function(
+    calls: list[tuple[object, ...]], tmp_path: Path
+) -> None:
+    progress = PipeProgress(tmp_path, [].append, lambda: False)
+    PipelineRunner().run(b"image", replace(REQUEST, variants=4), tmp_path, progress)
+    options = Options("huge", 3, 500, 256, 9, 2.5, 0.4)
+    assert calls[1:] == [("variants", b"image", options, 4, "pack huge", "chair")]
 
 
 def test_a_pack_is_loaded_once(calls: list[tuple[object, ...]], tmp_path: Path) -> None:

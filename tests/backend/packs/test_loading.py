@@ -40,7 +40,7 @@ def pack(written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     """A copy that may be spoilt, found by `load_pack("tiny", ...)`."""
     folder = tmp_path / "tiny"
     shutil.copytree(written, folder)
-    monkeypatch.setattr(loading, "find_pack", lambda name: tmp_path / name)
+    monkeypatch.setattr(loading, "find_pack", lambda name, _: tmp_path / name)
     return folder
 
 

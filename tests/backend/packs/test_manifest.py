@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import backend.packs.manifest as manifest_module
 from backend.errors import PackError
 from backend.packs.manifest import find_pack, known_packs, read_manifest, verify, write_manifest
 
@@ -55,12 +56,17 @@ def _remove(pack: Path) -> None:
     ("spoil", "text"),
     [(_truncate, "has 1 bytes, the manifest wants 2"), (_flip, "has sha256 4f53"), (_remove, "is missing")],
 )
-def test_a_spoilt_file_is_named_with_a_way_out(pack: Path, spoil: Callable[[Path], None], text: str) -> None:
+def test_a_spoilt_file_is_named_with_a_way_out(
+    pack: Path, spoil: Callable[[Path], None], text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     spoil(pack)
     with pytest.raises(PackError, match=text) as caught:
         verify(pack)
     assert "config.json" in str(caught.value)
-    assert "git checkout" in str(caught.value)
+    assert "packs download nano" in str(caught.value)
+    monkeypatch.setattr(manifest_module, "PACKS_FOLDER", pack.parent)
+    with pytest.raises(PackError, match="git checkout"):
+        verify(pack)
 
 
 def test_a_wrong_hash_shows_both(pack: Path) -> None:

@@ -79,7 +79,7 @@ def test_field(original: Golden, model: OpenLRM) -> None:
     density, rgb = model.decoder(planes, original.input("query_points")[0])
     original.check("sigma_activated", density[None])
     original.check("rgb", rgb[None])
-    original.check("grid20_sigma", model.decoder.density_grid(planes, 20)[None, ..., None])
+    original.check("grid20_sigma", torch.stack(list(model.density_slabs(planes, 20)))[None, ..., None])
 
 
 def test_the_canonical_camera_is_the_default(original: Golden, model: OpenLRM) -> None:

@@ -61,7 +61,7 @@ def test_the_control_starts_as_a_copy_of_the_trained_denoiser(trained: Path) -> 
 def test_the_exported_pack_loads_and_holds_the_averaged_weights(
     trained: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loading, "find_pack", lambda name: trained / name)
+    monkeypatch.setattr(loading, "find_pack", lambda name, _: trained / name)
     pack = load_pack("nano_pack", torch.device("cpu"))
     assert pack.config == TINY
     modules = loading.build_nano(TINY)

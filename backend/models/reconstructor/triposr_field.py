@@ -1,0 +1,42 @@
+"""TripoSR behind the pipeline's interface."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from backend.geometry.axes import Z_UP_CAMERA_ON_X
+from backend.geometry.density_surface import TORCHMCUBES_AXES
+from backend.models.layers.pixels import composite_grey, frame_foreground
+from backend.models.reconstructor.radiance_field import DensitySurface, RadianceField
+from backend.models.reconstructor.triposr import BACKGROUND, TripoSR, resize_input
+
+FILL = 0.85
+"""Of the input's side, by the object's longer side."""
+THRESHOLD = 25.0
+GRID = 256
+"""Grid vertices along each side."""
+
+
+class TripoSRReconstructor:
+    """See `TripoSR`; implements models.interfaces.ImageReconstructor."""
+
+    def __init__(self, model: TripoSR, grid: int = GRID, threshold: float = THRESHOLD) -> None:
+        self._model = model
+        self._surface = DensitySurface(
+            threshold, grid, model.config.radius, Z_UP_CAMERA_ON_X, TORCHMCUBES_AXES
+        )
+
+    @torch.no_grad()
+    def reconstruct(self, reference: UInt8[np.ndarray, "h w 4"]) -> RadianceField:
+        """Encode the image once; queries then cost little."""
+        image = self.input_image(reference).to(self._model.tokens.device)
+        return RadianceField(self._model, self._model.planes(image[None])[0], self._surface)
+
+    def input_image(self, reference: UInt8[np.ndarray, "h w 4"]) -> Float[Tensor, "3 size size"]:
+        """The object framed on grey, as in training."""
+        flat = composite_grey(frame_foreground(reference, FILL), BACKGROUND)
+        image = torch.from_numpy(flat).permute(2, 0, 1)[None] / 255
+        return resize_input(image, self._model.config.image_size)[0]
