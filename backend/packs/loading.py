@@ -24,8 +24,9 @@ from backend.models.multiview.nano_sampler import NanoNormalModel, NanoViewModel
 from backend.models.presets import NanoPreset, PackPreset, SurfaceConfig, read_preset, write_preset
 from backend.models.reconstructor.nano_field import NanoReconstructor
 from backend.models.reconstructor.nano_voxel import NanoVoxelReconstructor
+from backend.packs.eight_bit import dequantise, quantise
 from backend.packs.manifest import PackManifest, find_pack, verify
-from backend.packs.strict_loading import load_strictly
+from backend.packs.strict_loading import load_strictly, read_tensors
 
 CONFIG_NAME = "config.json"
 
@@ -159,14 +160,14 @@ def load_nano(folder: Path, manifest: PackManifest, device: torch.device) -> Pac
     preset = read_preset(folder / CONFIG_NAME)
     modules = build_nano(preset)
     for file, module in modules.by_file().items():
-        load_strictly(module, folder / file)
+        weights = dequantise(read_tensors(folder / file))
+        load_strictly(module, weights, origin=str(folder / file))
     return assemble_nano(modules, preset, device, name=folder.name, revision=manifest.revision)
 
 
 def save_nano(modules: NanoModules, preset: NanoPreset, folder: Path) -> None:
-    """Write bfloat16 weights and the configuration; the manifest is the caller's (packs.manifest)."""
+    """Write eight-bit weights and the configuration; the manifest is the caller's (packs.manifest)."""
     folder.mkdir(parents=True, exist_ok=True)
     write_preset(preset, folder / CONFIG_NAME)
     for file, module in modules.by_file().items():
-        tensors = {key: tensor.to(torch.bfloat16).contiguous() for key, tensor in module.state_dict().items()}
-        save_file(tensors, folder / file)
+        save_file(quantise(module.state_dict()), folder / file)

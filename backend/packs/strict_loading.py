@@ -51,7 +51,7 @@ def load_strictly(
     """
     if isinstance(weights, Path):
         origin = origin or str(weights)
-        weights = _read(weights)
+        weights = read_tensors(weights)
     origin = origin or "the given tensors"
     used: set[str] = set()
     problems: list[str] = []
@@ -73,7 +73,8 @@ def load_strictly(
     module.load_state_dict(state, strict=True, assign=True)
 
 
-def _read(path: Path) -> dict[str, Tensor]:
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """A safetensors file as it is stored. Raises PackError if it is missing or not whole."""
     try:
         return load_file(path)
     except FileNotFoundError as error:
