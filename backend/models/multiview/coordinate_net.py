@@ -57,6 +57,20 @@ class ObjectCoordinates:
         )
 
 
+def see_twice(net: CoordinateNet, reference: Float[Tensor, "batch 4 h w"]) -> ObjectCoordinates:
+    """The mean of what `net` sees in the images and in their mirror images."""
+    count = len(reference)
+    both: ObjectCoordinates = net(torch.cat([reference, reference.flip(-1)]))
+
+    def mean(surface: Float[Tensor, "images 3 h w"]) -> Float[Tensor, "batch 3 h w"]:
+        mirrored = surface[count:].flip(-1) * surface.new_tensor([-1.0, 1.0, 1.0])[:, None, None]
+        return (surface[:count] + mirrored) / 2
+
+    return ObjectCoordinates(
+        mean(both.front), mean(both.back), (both.elevation[:count] + both.elevation[count:]) / 2
+    )
+
+
 def camera_axes(elevation: Float[Tensor, " batch"]) -> Float[Tensor, "batch 3 3"]:
     """Rows: right, up and backward of a camera at azimuth 0 and `elevation` degrees, in the model frame."""
     angle = torch.deg2rad(elevation.float())

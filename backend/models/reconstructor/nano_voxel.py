@@ -160,7 +160,8 @@ class NanoVoxelReconstructor(nn.Module):
             nearness = torch.zeros_like(alpha)
             has_depth = torch.zeros(batch, device=device)
         else:
-            nearness = ((middle - depth[:, :, None]) * 2).clamp(-1, 1) * (alpha > 0.3)
+            # Premultiplied by coverage, as every map that is sampled between pixels must be.
+            nearness = ((middle - depth[:, :, None]) * 2).clamp(-1, 1) * alpha
             # All-zero depth marks a sample without depth inside a batch that has it.
             has_depth = (depth.flatten(1).abs().amax(1) > 0).float()
             nearness = nearness * has_depth[:, None, None, None, None]
@@ -257,7 +258,6 @@ class NanoVoxelReconstructor(nn.Module):
         contour = contour + rearrange(overshoot, "(b v) 1 n -> b v n 1", b=batch)
         contour = contour * depth / cameras.focal[None, :, None, None]
         middle = cameras.positions.norm(dim=1)[None, :, None, None]
-        # Interpolated nearness is premultiplied by coverage, as the map is.
         surface = middle - pixels[..., 7:8] / pixels[..., 3:4].clamp_min(0.3) / 2
         behind = (surface - depth).clamp(-_TRUNCATION, _TRUNCATION)
         known = views.has_depth[:, None, None, None] * (pixels[..., 3:4] > 0.3)

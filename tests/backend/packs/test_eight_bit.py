@@ -22,8 +22,13 @@ def test_what_is_written_comes_back_within_half_a_step_of_each_channel() -> None
 
 
 def test_a_channel_of_zeros_stays_zero() -> None:
-    state = dequantise(quantise({"weight": torch.zeros(2, 3)}))
-    assert torch.equal(state["weight"], torch.zeros(2, 3))
+    state = dequantise(quantise({"weight": torch.zeros(2, 40)}))
+    assert torch.equal(state["weight"], torch.zeros(2, 40))
+
+
+def test_depthwise_kernels_are_not_rounded() -> None:
+    kernel = torch.randn(6, 1, 5, 5)
+    assert torch.equal(quantise({"depthwise.weight": kernel})["depthwise.weight"], kernel)
 
 
 def test_tensors_that_were_never_quantised_pass_through() -> None:
