@@ -19,6 +19,7 @@ from backend.models.interfaces import (
     Reconstructor,
 )
 from backend.models.multiview.coordinate_net import CoordinateNet
+from backend.models.multiview.draft import Draftsman
 from backend.models.multiview.nano_denoiser import NanoDenoiser, NanoNormalControl
 from backend.models.multiview.nano_sampler import NanoNormalModel, NanoViewModel
 from backend.models.presets import NanoPreset, PackPreset, SurfaceConfig, read_preset, write_preset
@@ -100,13 +101,14 @@ def assemble_nano(
     for module in modules.by_file().values():
         module.to(device=device, dtype=torch.float32).eval().requires_grad_(False)
     sampling = preset.sampling
+    draftsman = Draftsman(modules.coordinates, modules.views.cameras)
     return Pack(
         name,
         revision,
         device,
         preset,
-        NanoViewModel(modules.views, modules.coordinates, sampling.view_steps, sampling.guidance),
-        NanoNormalModel(modules.views, modules.normals, modules.coordinates, sampling.normal_steps),
+        NanoViewModel(modules.views, draftsman, sampling.view_steps, sampling.guidance),
+        NanoNormalModel(modules.views, modules.normals, draftsman, sampling.normal_steps),
         NanoReconstructor(modules.reconstructor),
     )
 

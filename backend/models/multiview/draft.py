@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from einops import rearrange
@@ -13,7 +15,7 @@ from torch.nn import functional
 from backend.geometry.cameras import Cameras
 from backend.geometry.point_cloud import column_points, splat
 from backend.models.layers.pixels import shrink
-from backend.models.multiview.coordinate_net import CoordinateNet, ObjectCoordinates
+from backend.models.multiview.coordinate_net import CoordinateNet, ObjectCoordinates, see_twice
 
 
 @dataclass(frozen=True)
@@ -33,10 +35,30 @@ class Draft:
     """Of the reference view, degrees."""
 
 
+class Draftsman:
+    """Drafts one reference image after the other; the views' and the normals' model ask for the same one."""
+
+    def __init__(self, net: CoordinateNet, cameras: Cameras) -> None:
+        self.net = net
+        self._cameras = cameras
+        self._last: tuple[Tensor, Draft] | None = None
+
+    def __call__(self, reference: Float[Tensor, "4 2*h 2*w"]) -> Draft:
+        """The draft, in a batch of one, from what the net sees in the image and in its mirror image."""
+        if self._last is None or not torch.equal(self._last[0], reference):
+            draft = draft_views(partial(see_twice, self.net), reference[None], self._cameras)
+            self._last = reference.clone(), draft
+        return self._last[1]
+
+
 @torch.no_grad()
-def draft_views(net: CoordinateNet, reference: Float[Tensor, "batch 4 2*h 2*w"], cameras: Cameras) -> Draft:
-    """Predict object coordinates for each reference image and splat them into `cameras`."""
-    coordinates: ObjectCoordinates = net(reference)
+def draft_views(
+    see: Callable[[Tensor], ObjectCoordinates],
+    reference: Float[Tensor, "batch 4 2*h 2*w"],
+    cameras: Cameras,
+) -> Draft:
+    """Let `see` predict object coordinates for each reference image and splat them into `cameras`."""
+    coordinates = see(reference)
     front, back = coordinates.upright()
     size = front.shape[-1]
     small = shrink(reference, size)

@@ -12,8 +12,7 @@ from torch import Tensor
 
 from backend.geometry.cameras import Cameras
 from backend.models.interfaces import GeneratedViews, OnStep
-from backend.models.multiview.coordinate_net import CoordinateNet
-from backend.models.multiview.draft import Draft, draft_views
+from backend.models.multiview.draft import Draft, Draftsman
 from backend.models.multiview.nano_denoiser import (
     COLOUR,
     NORMAL,
@@ -49,13 +48,13 @@ class NanoViewModel:
     """The reference image to six RGBA views."""
 
     def __init__(
-        self, denoiser: NanoDenoiser, coordinates: CoordinateNet, default_steps: int, default_guidance: float
+        self, denoiser: NanoDenoiser, draftsman: Draftsman, default_steps: int, default_guidance: float
     ) -> None:
         self.denoiser = denoiser
-        self.coordinates = coordinates
+        self.draftsman = draftsman
         self.default_steps = default_steps
         self.default_guidance = default_guidance
-        self.reference_size = coordinates.config.image_size
+        self.reference_size = draftsman.net.config.image_size
 
     @property
     def cameras(self) -> Cameras:
@@ -66,7 +65,7 @@ class NanoViewModel:
         self, reference: Float[Tensor, "4 h w"], *, steps: int, guidance: float, seed: int, on_step: OnStep
     ) -> GeneratedViews:
         """Denoise the noised draft; with guidance other than 1 each step also runs without the reference."""
-        draft = draft_views(self.coordinates, reference[None], self.cameras)
+        draft = self.draftsman(reference)
         guided = guidance != 1.0
         keep = torch.tensor([0.0, 1.0] if guided else [1.0], device=reference.device)
         condition = _condition(self.denoiser, draft, COLOUR, keep)
@@ -91,12 +90,12 @@ class NanoNormalModel:
         self,
         denoiser: NanoDenoiser,
         control: NanoNormalControl,
-        coordinates: CoordinateNet,
+        draftsman: Draftsman,
         default_steps: int,
     ) -> None:
         self.denoiser = denoiser
         self.control = control
-        self.coordinates = coordinates
+        self.draftsman = draftsman
         self.default_steps = default_steps
 
     @torch.no_grad()
@@ -110,7 +109,7 @@ class NanoNormalModel:
         on_step: OnStep,
     ) -> tuple[Float[Tensor, "view 3 size size"], Float[Tensor, "view size size"]]:
         """Normals are unit vectors everywhere; depth is meaningful where the views are opaque."""
-        draft = draft_views(self.coordinates, reference[None], self.denoiser.cameras)
+        draft = self.draftsman(reference)
         condition = _condition(self.denoiser, draft, NORMAL, None)
         domain = torch.tensor([NORMAL], device=reference.device)
 
