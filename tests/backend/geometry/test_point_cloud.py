@@ -1,14 +1,12 @@
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
 import torch
 import trimesh
 
-from backend.geometry.cameras import Cameras, orbit_cameras, six_view_cameras
-from backend.geometry.point_cloud import column_points, elevation_from_coordinates, splat
+from backend.geometry.cameras import orbit_cameras, six_view_cameras
+from backend.geometry.point_cloud import column_points, splat
 from backend.geometry.ray_scene import RayScene
 from backend.geometry.render import cast_camera
 from tests.backend.models.painted_sphere import paint_of, view_sphere
@@ -121,40 +119,3 @@ def test_splats_repeat_and_do_not_depend_on_the_points_order() -> None:
     assert torch.equal(first[0][:, 3], other[:, 3])
     # Only points at equal depth, to a millionth, may swap.
     assert ((first[0] - other).abs().amax(1) > 1e-4).float().mean() < 0.01
-
-
-def box_coordinates(elevation: float, fov: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Positions and mask of a box, turned about +Y, from a camera at azimuth 0, cropped as references are."""
-    mesh = trimesh.creation.box((0.5, 0.6, 0.3))
-    mesh.apply_transform(trimesh.transformations.rotation_matrix(0.6, [0, 1, 0]))
-    distance = 0.55 / math.sin(math.radians(fov / 2))
-    camera = orbit_cameras([0.0], [elevation], distance, fov)
-    camera = Cameras(camera.camera_to_world, camera.focal * 1.2, torch.tensor([[0.05, -0.1]]))
-    buffer = cast_camera(RayScene(mesh.vertices, mesh.faces.astype(np.int32)), camera, SIZE)
-    points = np.zeros((SIZE * SIZE, 3), np.float32)
-    seen = buffer.hits.hit
-    points[seen] = buffer.hits[seen].interpolate(mesh.faces, mesh.vertices)
-    return torch.from_numpy(points.T.reshape(3, SIZE, SIZE)), torch.from_numpy(buffer.mask)
-
-
-@pytest.mark.parametrize("elevation", [-20.0, 0.0, 15.0, 40.0, 65.0])
-@pytest.mark.parametrize(("fov", "tolerance"), [(18.0, 2.0), (45.0, 4.0)])
-def test_elevation_is_recovered(elevation: float, fov: float, tolerance: float) -> None:
-    estimate, residual = elevation_from_coordinates(*box_coordinates(elevation, fov))
-    assert estimate == pytest.approx(elevation, abs=tolerance)
-    assert residual < 0.05
-
-
-def test_elevation_withstands_noise_and_outliers() -> None:
-    positions, mask = box_coordinates(25.0, 15.0)
-    generator = torch.Generator().manual_seed(0)
-    noisy = positions + 0.02 * torch.randn(positions.shape, generator=generator)
-    wrong = torch.rand(mask.shape, generator=generator) < 0.05
-    noisy[:, wrong] = torch.rand(3, int(wrong.sum()), generator=generator) - 0.5
-    assert elevation_from_coordinates(noisy, mask)[0] == pytest.approx(25, abs=4)
-
-
-def test_too_few_pixels_give_level_and_say_so() -> None:
-    mask = torch.zeros(16, 16, dtype=torch.bool)
-    mask[0, :7] = True
-    assert elevation_from_coordinates(torch.rand(3, 16, 16), mask) == (0.0, math.inf)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from backend.geometry.cameras import Cameras
+from backend.geometry.cameras import Cameras, orbit_cameras
+from backend.models.multiview.coordinate_net import ObjectCoordinates
 
 _SUPERSAMPLING = 4
 
@@ -48,6 +50,17 @@ def view_sphere(
     colour, normal, depth, front, back = mean.split([3, 3, 1, 3, 3], dim=1)
     unit = torch.nn.functional.normalize(normal, dim=1)
     return SphereViews(torch.cat([colour, coverage], 1), unit, depth[:, 0], front, back)
+
+
+def reference_of_sphere(
+    elevations: Sequence[float], size: int
+) -> tuple[Float[Tensor, "image 4 2*size 2*size"], ObjectCoordinates]:
+    """Reference images of the sphere, and what a perfect coordinate net answers to them."""
+    cameras = orbit_cameras([0.0] * len(elevations), elevations, 4.0, 15.0)
+    seen = view_sphere(cameras, size)
+    axes = cameras.camera_to_world[:, :3, :3]
+    front, back = (torch.einsum("vji,vjhw->vihw", axes, surface) for surface in (seen.front, seen.back))
+    return view_sphere(cameras, 2 * size).rgba, ObjectCoordinates(front, back, torch.tensor(elevations))
 
 
 def paint_of(points: Float[Tensor, "*point 3"]) -> Float[Tensor, "*point 3"]:

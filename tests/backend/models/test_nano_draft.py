@@ -1,4 +1,4 @@
-"""The draft of the views, and the coordinate net that it is drawn from."""
+"""The draft of the views, drawn from what the coordinate net sees."""
 
 from __future__ import annotations
 
@@ -7,30 +7,31 @@ import torch
 from torch import Tensor
 
 from backend.geometry.cameras import orbit_cameras, six_view_cameras
-from backend.models.multiview.coordinate_net import CoordinateNet
-from backend.models.multiview.draft import draft_views
+from backend.models.layers.pixels import shrink
+from backend.models.multiview.coordinate_net import CoordinateNet, ObjectCoordinates
+from backend.models.multiview.draft import Draft, Draftsman, draft_views
 from backend.models.presets import TINY
-from tests.backend.models.painted_sphere import view_sphere
+from tests.backend.models.painted_sphere import reference_of_sphere, view_sphere
 
 CAMERAS = six_view_cameras(2.0)
+SIDE = TINY.coordinates.image_size
 
 
-class KnowsSpheres(CoordinateNet):
-    """Answers with the true surfaces of the spheres that it was given."""
+@pytest.fixture(scope="module")
+def net() -> CoordinateNet:
+    torch.manual_seed(0)
+    return CoordinateNet(TINY.coordinates).eval()
 
-    def __init__(self, front: Tensor, back: Tensor) -> None:
-        super().__init__(TINY.coordinates)
-        self._surfaces = front, back
 
-    def forward(self, reference: Tensor) -> tuple[Tensor, Tensor]:
-        return self._surfaces
+def true_draft(elevations: list[float], size: int) -> tuple[Tensor, Draft]:
+    """Reference images of the sphere, and the draft of whoever sees them as they are."""
+    references, answer = reference_of_sphere(elevations, size)
+    return references, draft_views(lambda _: answer, references, CAMERAS)
 
 
 def test_true_coordinates_draft_true_views() -> None:
-    seen = [view_sphere(orbit_cameras([0.0], [e], 4.0, 15.0), 64) for e in (10.0, 40.0)]
-    net = KnowsSpheres(torch.cat([s.front for s in seen]), torch.cat([s.back for s in seen]))
-    draft = draft_views(net, torch.cat([s.rgba for s in seen]), CAMERAS)
-    assert draft.elevation.tolist() == pytest.approx([10, 40], abs=3)
+    _, draft = true_draft([10.0, 40.0], 64)
+    assert draft.elevation.tolist() == [10, 40]
     truth = view_sphere(CAMERAS, 64).rgba
     for k in range(2):
         drawn, true = draft.rgba[k, :, 3] > 0.5, truth[:, 3] > 0.5
@@ -49,31 +50,44 @@ def test_true_coordinates_draft_true_views() -> None:
     assert colour < 0.15
 
 
-def test_an_empty_image_drafts_nothing() -> None:
-    net = CoordinateNet(TINY.coordinates).eval()
-    draft = draft_views(net, torch.zeros(1, 4, 32, 32), CAMERAS)
+def test_the_draft_holds_the_reference_and_its_positions_at_the_views_size() -> None:
+    references, draft = true_draft([35.0], 32)
+    assert torch.equal(draft.reference, shrink(references, 32))
+    seen = view_sphere(orbit_cameras([0.0], [35.0], 4.0, 15.0), 32)
+    torch.testing.assert_close(draft.front, seen.front, msg="upright, not in the camera's axes")
+    assert draft.rgba.shape == (1, 6, 4, 32, 32)
+
+
+def test_an_empty_image_drafts_nothing(net: CoordinateNet) -> None:
+    draft = draft_views(net, torch.zeros(1, 4, SIDE, SIDE), CAMERAS)
     assert not draft.rgba.any()
     assert not draft.positions.any()
     assert torch.isfinite(draft.elevation).all()
 
 
-def test_elevations_stay_where_cameras_can_stand() -> None:
-    torch.manual_seed(0)
-    net = CoordinateNet(TINY.coordinates).eval()
-    draft = draft_views(net, torch.rand(4, 4, 32, 32), CAMERAS)
-    assert (draft.elevation >= -30).all()
-    assert (draft.elevation <= 80).all()
+def test_the_draftsman_draws_an_image_once(net: CoordinateNet, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+    real = net.forward
+
+    def counted(reference: Tensor) -> ObjectCoordinates:
+        calls.append(len(reference))
+        return real(reference)
+
+    monkeypatch.setattr(net, "forward", counted)
+    references, _ = reference_of_sphere([10.0, 40.0], SIDE // 2)
+    draftsman = Draftsman(net, CAMERAS)
+    first = draftsman(references[0])
+    assert draftsman(references[0].clone()) is first
+    second = draftsman(references[1])
+    assert calls == [2, 2], "the image and its mirror image"
+    assert not torch.equal(first.rgba, second.rgba)
+    assert torch.equal(draftsman(references[0]).rgba, first.rgba)
+    assert first.rgba.shape == (1, 6, 4, SIDE // 2, SIDE // 2)
 
 
-def test_colours_under_no_coverage_do_not_reach_the_coordinates() -> None:
-    torch.manual_seed(0)
-    net = CoordinateNet(TINY.coordinates).eval()
-    image = torch.rand(1, 4, 32, 32)
-    image[:, 3] = 0
-    image[:, 3, 8:24, 8:24] = 1
-    other = image.clone()
-    other[:, :3] = torch.where(image[:, 3:] == 0, torch.rand(1, 3, 32, 32), image[:, :3])
-    with torch.no_grad():
-        for one, two in zip(net(image), net(other), strict=True):
-            assert one.shape == (1, 3, 32, 32)
-            assert torch.equal(one, two)
+def test_a_changed_image_is_drawn_anew(net: CoordinateNet) -> None:
+    reference = reference_of_sphere([10.0], SIDE // 2)[0][0]
+    draftsman = Draftsman(net, CAMERAS)
+    first = draftsman(reference)
+    reference[0] = 1 - reference[0]
+    assert not torch.equal(draftsman(reference).reference, first.reference), "changed in place"

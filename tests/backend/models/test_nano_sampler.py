@@ -5,17 +5,16 @@ import torch
 from torch import Tensor
 
 from backend.errors import Cancelled
-from backend.geometry.cameras import orbit_cameras
 from backend.models.interfaces import OnStep
 from backend.models.multiview.draft import draft_views
 from backend.models.multiview.nano_denoiser import encode_colour
 from backend.models.multiview.nano_sampler import START, NanoNormalModel, NanoViewModel, make_scheduler
 from backend.models.presets import TINY
 from backend.packs.loading import Pack, assemble_nano, build_nano
-from tests.backend.models.painted_sphere import view_sphere
+from tests.backend.models.painted_sphere import reference_of_sphere
 
 SIZE = TINY.view_size
-REFERENCE = view_sphere(orbit_cameras([0.0], [15.0], 4.0, 15.0), SIZE).rgba[0]
+REFERENCE = reference_of_sphere([15.0], SIZE)[0][0]
 VIEWS = torch.rand(6, 4, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
 
 
@@ -102,20 +101,22 @@ def test_a_step_may_cancel(pack: Pack) -> None:
 
 def test_the_elevation_is_the_drafts(pack: Pack, monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(pack.multiview, NanoViewModel)
-    true = view_sphere(orbit_cameras([0.0], [35.0], 4.0, 15.0), SIZE)
-    coordinates = pack.multiview.coordinates
-    monkeypatch.setattr(coordinates, "forward", lambda reference: (true.front, true.back))
-    views = pack.multiview.generate(true.rgba[0], steps=1, guidance=1.0, seed=0, on_step=silent)
-    assert views.elevation_degrees == pytest.approx(35, abs=3)
+    reference, answer = reference_of_sphere([35.0], SIZE)
+    draft = draft_views(lambda _: answer, reference, pack.multiview.cameras)
+    monkeypatch.setattr(pack.multiview, "draftsman", lambda _: draft)
+    views = pack.multiview.generate(reference[0], steps=1, guidance=1.0, seed=0, on_step=silent)
+    assert views.elevation_degrees == 35
 
 
 def test_models_say_what_they_want(pack: Pack) -> None:
-    assert pack.multiview.reference_size == TINY.view_size
+    assert pack.multiview.reference_size == TINY.coordinates.image_size == 2 * SIZE
     sampling = TINY.sampling
     assert pack.multiview.default_steps == sampling.view_steps
     assert pack.multiview.default_guidance == sampling.guidance
     assert pack.normals.default_steps == sampling.normal_steps
     assert isinstance(pack.normals, NanoNormalModel)
+    assert isinstance(pack.multiview, NanoViewModel)
+    assert pack.normals.draftsman is pack.multiview.draftsman, "one draft for both"
     assert len(pack.multiview.cameras) == 6
 
 
@@ -124,9 +125,9 @@ def test_sampling_starts_from_the_noised_draft(
     pack: Pack, monkeypatch: pytest.MonkeyPatch, steps: int
 ) -> None:
     assert isinstance(pack.multiview, NanoViewModel)
-    true = view_sphere(orbit_cameras([0.0], [35.0], 4.0, 15.0), SIZE)
-    monkeypatch.setattr(pack.multiview.coordinates, "forward", lambda reference: (true.front, true.back))
-    draft = draft_views(pack.multiview.coordinates, true.rgba, pack.multiview.cameras)
+    reference, answer = reference_of_sphere([35.0], SIZE)
+    draft = draft_views(lambda _: answer, reference, pack.multiview.cameras)
+    monkeypatch.setattr(pack.multiview, "draftsman", lambda _: draft)
     seen: list[tuple[Tensor, int]] = []
 
     def watch(noisy: Tensor, timestep: Tensor, *_: object) -> Tensor:
@@ -134,7 +135,7 @@ def test_sampling_starts_from_the_noised_draft(
         return torch.zeros_like(noisy)
 
     monkeypatch.setattr(pack.multiview.denoiser, "forward", watch)
-    pack.multiview.generate(true.rgba[0], steps=steps, guidance=1.0, seed=8, on_step=silent)
+    pack.multiview.generate(reference[0], steps=steps, guidance=1.0, seed=8, on_step=silent)
     timesteps = [timestep for _, timestep in seen]
     assert timesteps[0] == START
     assert timesteps == sorted(set(timesteps), reverse=True)

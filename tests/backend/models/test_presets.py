@@ -9,6 +9,7 @@ import pytest
 
 from backend.errors import PackError
 from backend.models.presets import NANO, TINY, NanoPreset, read_preset, write_preset
+from backend.packs.eight_bit import quantise
 from backend.packs.loading import build_nano
 
 
@@ -22,13 +23,14 @@ def test_the_parts_of_a_preset_fit_together() -> None:
     for preset in (NANO, TINY):
         assert preset.denoiser.view_size == preset.reconstructor.view_size == preset.view_size
         assert preset.view_size % 8 == 0
+        assert preset.coordinates.image_size == 2 * preset.view_size, "positions come at half of the image"
+        assert preset.coordinates.image_size % 32 == 0, "the trunk halves five times"
         assert preset.view_distance > 0.5 * 3**0.5, "the cameras stand outside of the volume"
 
 
 def test_nano_stays_within_thirty_megabytes() -> None:
-    modules = build_nano(NANO).by_file().values()
-    parameters = sum(p.numel() for module in modules for p in module.parameters())
-    assert 2 * parameters < 30e6, "two bytes a parameter"
+    stored = [quantise(module.state_dict()) for module in build_nano(NANO).by_file().values()]
+    assert sum(tensor.nbytes for tensors in stored for tensor in tensors.values()) < 30e6
 
 
 def _set(path: str, value: object) -> Callable[[dict[str, Any]], None]:

@@ -14,6 +14,7 @@ from torch import Tensor
 import backend.packs.loading as loading
 from backend.errors import PackError
 from backend.models.presets import TINY
+from backend.packs.eight_bit import SCALE_SUFFIX, dequantise, quantise
 from backend.packs.loading import NanoModules, assemble_nano, build_nano, load_pack, save_nano
 from backend.packs.manifest import write_manifest
 
@@ -45,8 +46,9 @@ def pack(written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 
 
 def views_of(pack: loading.Pack) -> Tensor:
+    side = pack.multiview.reference_size
     return pack.multiview.generate(
-        torch.full((4, 32, 32), 0.7), steps=1, guidance=1.5, seed=0, on_step=lambda *_: None
+        torch.full((4, side, side), 0.7), steps=1, guidance=1.5, seed=0, on_step=lambda *_: None
     ).rgba
 
 
@@ -57,18 +59,17 @@ def test_what_is_saved_runs_the_same_after_loading(pack: Path, modules: NanoModu
     torch.manual_seed(1)
     rounded = build_nano(TINY)
     for name, module in rounded.by_file().items():
-        state = modules.by_file()[name].state_dict()
-        module.load_state_dict({key: tensor.bfloat16().float() for key, tensor in state.items()})
+        module.load_state_dict(dequantise(quantise(modules.by_file()[name].state_dict())))
     assert torch.equal(views_of(loaded), views_of(assemble_nano(rounded, TINY, CPU, revision="r")))
 
 
-def test_weights_are_stored_in_bfloat16_and_run_in_float32(pack: Path, modules: NanoModules) -> None:
+def test_weights_are_stored_in_eight_bits_and_run_in_float32(pack: Path, modules: NanoModules) -> None:
     for file in FILES:
         stored = load_file(pack / file)
-        assert {tensor.dtype for tensor in stored.values()} == {torch.bfloat16}
         state = modules.by_file()[file].state_dict()
-        assert stored.keys() == state.keys()
-        # An integer buffer would not survive bfloat16.
+        assert {name for name in stored if not name.endswith(SCALE_SUFFIX)} == state.keys()
+        assert {tensor.dtype for tensor in stored.values()} == {torch.int8, torch.float32}
+        # An integer buffer would come back as float32.
         assert all(tensor.is_floating_point() for tensor in state.values())
     loaded = load_pack("tiny", CPU)
     assert isinstance(loaded.multiview, loading.NanoViewModel)

@@ -48,7 +48,7 @@ def test_the_model_gets_the_views_the_reference_and_the_seed(pack: Pack) -> None
     assert asked["rgba"] is given.rgba
     assert (asked["seed"], asked["steps"]) == (9, 3), "the user's steps are the views' steps"
     assert isinstance(asked["reference"], torch.Tensor)
-    assert asked["reference"].shape == (4, 32, 32)
+    assert asked["reference"].shape == (4, 64, 64)
 
 
 def test_previews_are_normals_as_colours_under_the_views_alpha(pack: Pack) -> None:

@@ -30,7 +30,7 @@ def true_views() -> SphereViews:
 class TrueViewModel:
     """Answers with the sphere's views and keeps what it was asked."""
 
-    reference_size: int = TINY.view_size
+    reference_size: int = TINY.coordinates.image_size
     default_steps: int = 7
     default_guidance: float = 1.25
     asked: list[dict[str, object]] = field(default_factory=list)
