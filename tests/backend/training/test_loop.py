@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -61,7 +62,7 @@ def run(task: AreaTask, folder: Path, source: SphereSource = SOURCE, **changes: 
     options = TrainOptions(
         **{"steps": 6, "batch": 3, "warmup": 2, "learning_rate": 1e-2, "checkpoint_minutes": 0.0, **changes}  # type: ignore[arg-type]
     )
-    train(task, lambda held_out: source, folder, options, CPU)
+    train(task, lambda held_out: source, Batch.stack, folder, options, CPU)
 
 
 def log_of(folder: Path) -> list[dict[str, float]]:
@@ -190,8 +191,45 @@ def test_the_rate_reaches_the_optimizer(tmp_path: Path) -> None:
     assert torch.equal(task.seen[0], task.seen[-1])
 
 
+class TrunkTask(AreaTask):
+    """Likewise, by a net of which a part was trained before."""
+
+    def __init__(self, stop_before: int | None = None) -> None:
+        super().__init__(stop_before)
+        layers = OrderedDict(trunk=nn.Linear(1, 8), head=nn.Sequential(nn.SiLU(), nn.Linear(8, 1)))
+        self.module = nn.Sequential(layers)
+
+    def parts(self) -> dict[str, Tensor]:
+        return {name: p.detach().clone() for name, p in self.module.named_parameters()}
+
+
+@pytest.mark.parametrize("share", [0.2, 0.0])
+def test_what_was_trained_before_moves_by_a_share_of_the_rate(tmp_path: Path, share: float) -> None:
+    task = TrunkTask()
+    before = task.parts()
+    run(task, tmp_path, steps=1, warmup=1, cooldown=0.0, weight_decay=0.0, trunk_rate=share)
+    # Adam's first step is as long as its rate, whatever the gradient.
+    for name, after in task.parts().items():
+        rate = 1e-2 * (share if name.startswith("trunk.") else 1)
+        assert (after - before[name]).abs().max().item() == pytest.approx(rate, rel=1e-3), name
+
+
+def test_a_run_with_a_trunk_is_resumed_as_well(tmp_path: Path) -> None:
+    through, first, second = TrunkTask(), TrunkTask(stop_before=3), TrunkTask()
+    run(through, tmp_path / "through")
+    with pytest.raises(KeyboardInterrupt):
+        run(first, tmp_path / "stopped")
+    run(second, tmp_path / "stopped")
+    assert first.losses + second.losses == through.losses
+    averaged = TrunkTask().module
+    load_averaged(averaged, tmp_path / "through" / "area.pt")
+    wanted = torch.cat([p.detach().flatten() for p in averaged.parameters()])
+    assert torch.equal(wanted, through.at_validation[-1]), "each averaged tensor in its own place"
+
+
 def test_a_batch_stacks_every_field() -> None:
     batch = sphere_batch(3)
     assert batch.view_rgba.shape == (3, 6, 4, 32, 32)
+    assert batch.reference_rgba.shape == (3, 4, 64, 64)
     assert batch.elevation.shape == (3,)
     assert torch.equal(batch.sdf[2], SphereSource(3)[2].sdf)

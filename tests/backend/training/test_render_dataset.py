@@ -9,10 +9,18 @@ import pytest
 import torch
 import trimesh
 
-from backend.geometry.cameras import orbit_cameras
+from backend.geometry.cameras import Cameras, orbit_cameras
 from backend.training import render_dataset as subject
-from backend.training.dataset import CHANNELS, RenderedDataset
-from backend.training.render_dataset import FILL, Source, list_sources, posed, reference_camera, render_shard
+from backend.training.dataset import CHANNELS, REFERENCE_SIZE, VIEW_SIZE, RenderedDataset
+from backend.training.render_dataset import (
+    FILL,
+    Source,
+    list_sources,
+    posed,
+    reference_camera,
+    render_reference,
+    render_shard,
+)
 from backend.training.rendering import Renderer
 from tests.backend.training.shapes import figure
 
@@ -35,7 +43,9 @@ def few_points(monkeypatch: pytest.MonkeyPatch, renderer: Renderer) -> None:
 def cheap_samples(few_points: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Noise in place of pictures: what is tested is who renders what, and when."""
 
-    def noise(model: object, renderer: object, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    def noise(
+        model: object, renderer: object, reference_renderer: object, rng: np.random.Generator
+    ) -> dict[str, np.ndarray]:
         return {
             name: rng.integers(0, 9, shape).astype(kind) for name, (shape, kind) in subject.CHANNELS.items()
         }
@@ -161,6 +171,38 @@ def test_the_reference_camera_frames_the_model(azimuth: float, elevation: float,
     assert torch.nn.functional.cosine_similarity(
         camera.positions[0], direction, dim=0
     ).item() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_references_positions_lie_behind_their_pixels(
+    reference_renderer: Renderer, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    cameras: list[Cameras] = []
+
+    def recorded(*arguments: object) -> Cameras:
+        cameras.append(reference_camera(*arguments))  # type: ignore[arg-type]
+        return cameras[-1]
+
+    monkeypatch.setattr(subject, "reference_camera", recorded)
+    seen = render_reference(figure(), 60.0, reference_renderer, np.random.default_rng(seed))
+    assert seen["rgba"].shape == (REFERENCE_SIZE, REFERENCE_SIZE, 4)
+    steps = (torch.arange(VIEW_SIZE) + 0.5) / VIEW_SIZE * 2 - 1
+    x, y = torch.meshgrid(steps, -steps, indexing="xy")
+    depths = {}
+    for name in ("front", "back"):
+        there = torch.from_numpy((seen[name] != 0).any(-1))
+        ndc, depth = cameras[0].project(torch.from_numpy(seen[name].astype(np.float32))[there])
+        pixel = torch.stack([x[there], y[there]], dim=1)
+        # A mean of what the pixel sees lies within it, whatever its depths; and half precision rounds.
+        assert (ndc[0] - pixel).abs().max() < 1 / VIEW_SIZE + 2e-3
+        whole = seen["rgba"][..., 3].reshape(VIEW_SIZE, 2, VIEW_SIZE, 2).min(axis=(1, 3)) == 255
+        assert there.numpy()[whole].all()
+        depths[name] = torch.zeros(VIEW_SIZE, VIEW_SIZE).masked_scatter(there, depth[0])
+    assert (depths["back"] - depths["front"]).min() > -1e-3
+    assert (depths["back"] - depths["front"]).max() > 0.1
+    direction = orbit_cameras([60.0], [float(seen["elevation"])], 1.0).positions[0]
+    towards = torch.nn.functional.normalize(cameras[0].positions[0], dim=0)
+    torch.testing.assert_close(towards, direction)
 
 
 def test_poses_vary_within_their_stretch_and_fill_the_model_frame() -> None:

@@ -125,7 +125,7 @@ def test_a_loss_repeats_and_leaves_its_batch_as_it_was(make: MakeTask) -> None:
     [
         (
             coordinate_task,
-            {"val_front", "val_back", "val_elevation_mean_degrees", "val_elevation_median_degrees"},
+            {"val_front", "val_back", "val_slope", "val_elevation", "val_front_upright"},
         ),
         (
             view_task,

@@ -13,7 +13,7 @@ import backend.packs.loading as loading
 import backend.training.__main__ as command
 from backend.models.presets import TINY
 from backend.packs.loading import load_pack
-from tests.backend.training.sphere_examples import write_sphere_shard
+from tests.backend.training.sphere_examples import write_reference_shard, write_sphere_shard
 from tests.backend.training.test_dataset import HELD_OUT, SEEN
 
 STEPS = ("--steps", "2", "--batch", "2")
@@ -24,6 +24,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A work folder after every step."""
     work = tmp_path_factory.mktemp("work")
     write_sphere_shard(work / "data" / "shard_0000", [SEEN, SEEN, HELD_OUT])
+    write_reference_shard(work / "references" / "shard_0000", [SEEN, SEEN, HELD_OUT])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(command, "NANO", TINY)
         patch.setattr(command, "use_available_cores", torch.get_num_threads)
