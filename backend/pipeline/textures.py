@@ -135,10 +135,11 @@ class _FieldMaps:
     """Roughness and metallic; None from a field that knows neither."""
 
     def resized(self, size: int) -> _FieldMaps:
-        maps = (self.albedo, self.normal, self.material)
-        return _FieldMaps(
-            *(m if m is None else cv2.resize(m, (size, size), interpolation=cv2.INTER_LINEAR) for m in maps)
-        )
+        def resize(values: np.ndarray) -> np.ndarray:
+            return cv2.resize(values, (size, size), interpolation=cv2.INTER_LINEAR)
+
+        material = None if self.material is None else resize(self.material)
+        return _FieldMaps(resize(self.albedo), resize(self.normal), material)
 
 
 def _sample_field(mesh: Mesh, field: Field, atlas: UvMesh, size: int, progress: Progress) -> _FieldMaps:
