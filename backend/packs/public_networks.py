@@ -62,11 +62,11 @@ def networks_of(kind: str, files: Files) -> dict[str, Network]:
 
 def _zero123plus_instantmesh(files: Files) -> dict[str, Network]:
     def diffusers_model(model: Any, role: str) -> Callable[[], nn.Module]:
-        config = _read_json(files, role)
+        config = read_json(files, role)
         return lambda: model.from_config(config)
 
-    text = CLIPTextConfig.from_dict(_read_json(files, "text_encoder_config"))
-    vision = CLIPVisionConfig.from_dict(_read_json(files, "vision_encoder_config"))
+    text = CLIPTextConfig.from_dict(read_json(files, "text_encoder_config"))
+    vision = CLIPVisionConfig.from_dict(read_json(files, "vision_encoder_config"))
     return {
         "unet": Network(diffusers_model(ReferenceAttentionUNet, "unet_config")),
         "controlnet": Network(diffusers_model(ControlNetModel, "controlnet_config")),
@@ -83,7 +83,7 @@ def _triposr(files: Files) -> dict[str, Network]:
 
 
 def _openlrm(files: Files) -> dict[str, Network]:
-    config = openlrm_config(_read_json(files, "config"))
+    config = openlrm_config(read_json(files, "config"))
     return {"reconstructor": Network(lambda: OpenLRM(config), OPENLRM_NAMES)}
 
 
@@ -115,7 +115,12 @@ def openlrm_config(public: Mapping[str, Any]) -> OpenLRMConfig:
         raise PackError(f"OpenLRM's config.json does not know {error}: is it the pack's file?") from error
 
 
-def _read_json(files: Files, role: str) -> dict[str, Any]:
+def read_json(files: Files, role: str) -> dict[str, Any]:
+    """One of the pack's configuration files.
+
+    Raises:
+        PackError: it is missing or holds no JSON object.
+    """
     try:
         data = json.loads(files[role].read_text(encoding="utf-8"))
     except KeyError as error:
