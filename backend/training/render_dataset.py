@@ -31,6 +31,7 @@ from backend.training.labels import supervise
 from backend.training.lighting import random_reference_lighting
 from backend.training.procedural import random_model
 from backend.training.rendering import Renderer
+from backend.training.throughput import StageClock
 
 FILL = 0.85
 """Share of the reference crop's side that the object's box fills."""
@@ -40,6 +41,8 @@ _ROLL_DEGREES, _AIM_SHARE = 2.5, 0.3
 """Deviation of the roll; how far beside the object a camera aims at most, in half fields of view."""
 _FILLS, _SHIFT = (0.8, 0.9), 0.03
 """How much of a crop an imperfect mask lets the object fill, and how far off its middle (NDC)."""
+PROCEDURAL_SHARE = 0.4
+"""Of a dataset's samples."""
 _CATEGORY_SHARE = {"modular": 0.3}
 """Walls, floors and roads are a quarter of the assets and little of what users want."""
 
@@ -128,26 +131,38 @@ def _cropped(camera: Cameras, model: Model, fill: float, shift: np.ndarray | Non
     return Cameras(camera.camera_to_world, camera.focal * zoom, centre[None])
 
 
-def render_sample(model: Model, renderer: Renderer, rng: np.random.Generator) -> dict[str, np.ndarray]:
+def render_reference(
+    model: Model, azimuth: float, renderer: Renderer, rng: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """One reference image from `azimuth`, by a jittered camera in random light, with the positions of the
+    first and last surfaces behind its pixels."""
+    camera, elevation = jittered_camera(model, azimuth, rng)
+    front = renderer.render(model, camera, random_reference_lighting(rng))
+    back = renderer.render(model, camera, farthest=True)
+    return {
+        "rgba": _bytes(np.concatenate([front.rgb[0], front.alpha[0, ..., None]], -1)),
+        "front": _positions(camera, front.depth[0]),
+        "back": _positions(camera, back.depth[0]),
+        "elevation": np.array(elevation, dtype=np.float32),
+    }
+
+
+def render_sample(
+    model: Model, renderer: Renderer, rng: np.random.Generator, clock: StageClock
+) -> dict[str, np.ndarray]:
     """Every channel of one stored sample (see CHANNELS), for a model in the model frame."""
-    views = renderer.render(model, six_view_cameras(VIEW_DISTANCE))
-    references: dict[str, list[np.ndarray]] = {"rgba": [], "front": [], "back": [], "elevation": []}
-    for k in range(REFERENCES):
-        camera, elevation = jittered_camera(model, 60.0 * k, rng)
-        front = renderer.render(model, camera, random_reference_lighting(rng))
-        back = renderer.render(model, camera, farthest=True)
-        references["rgba"].append(_bytes(np.concatenate([front.rgb[0], front.alpha[0, ..., None]], -1)))
-        references["front"].append(_positions(camera, front.depth[0]))
-        references["back"].append(_positions(camera, back.depth[0]))
-        references["elevation"].append(np.array(elevation, dtype=np.float32))
-    labels = supervise(model, POINTS, SURFACE_POINTS, rng)
+    with clock.stage("render"):
+        views = renderer.render(model, six_view_cameras(VIEW_DISTANCE))
+        references = [render_reference(model, 60.0 * k, renderer, rng) for k in range(REFERENCES)]
+    with clock.stage("labels"):
+        labels = supervise(model, POINTS, SURFACE_POINTS, rng)
     surface = labels.surface
     material = np.concatenate([surface.albedo, surface.roughness[:, None], surface.metallic[:, None]], axis=1)
     return {
         "view_rgba": _bytes(np.concatenate([views.rgb, views.alpha[..., None]], axis=-1)),
         "view_normal": (views.normal * 127).round().astype(np.int8),
         "view_depth": views.depth.astype(np.float16),
-        **{f"reference_{name}": np.stack(values) for name, values in references.items()},
+        **{f"reference_{name}": np.stack([r[name] for r in references]) for name in references[0]},
         "points": labels.points.astype(np.float16),
         "sdf": labels.sdf.astype(np.float16),
         "surface_points": surface.points.astype(np.float16),
@@ -170,14 +185,20 @@ def render_shard(folder: Path, number: int, sources: list[Source], seed: int) ->
         )
         for name, (shape, dtype) in CHANNELS.items()
     }
+    clock = StageClock()
     with Renderer(VIEW_SIZE) as renderer:
         for row, source in enumerate(tqdm(sources, desc=target.name, unit="sample")):
             rng = np.random.default_rng([seed, number, row])
-            for name, value in render_sample(draw_model(source, rng), renderer, rng).items():
-                arrays[name][row] = value
+            with clock.stage("models"):
+                model = draw_model(source, rng)
+            channels = render_sample(model, renderer, rng, clock)
+            with clock.stage("write"):
+                for name, value in channels.items():
+                    arrays[name][row] = value
     entries = [{"name": source.name, "pack": source.pack} for source in sources]
     (partial / "index.json").write_text(json.dumps({"seed": seed, "samples": entries}))
     partial.rename(target)
+    print(f"{target.name}: {clock.report(len(sources))}.")
 
 
 def render_dataset(
@@ -192,7 +213,7 @@ def render_dataset(
     rng = np.random.default_rng(seed)
     sources: list[Source] = []
     while len(sources) < samples:
-        sources += list_sources(data, procedural_share=0.25, rng=rng)
+        sources += list_sources(data, PROCEDURAL_SHARE, rng)
     sources = sources[:samples]
     for number in range(worker, -(-samples // shard_size), workers):
         render_shard(folder, number, sources[number * shard_size : (number + 1) * shard_size], seed)
