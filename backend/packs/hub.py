@@ -10,7 +10,6 @@ import errno
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from httpx2 import TransportError
@@ -26,12 +25,8 @@ from backend.packs.sources import SourceFile, require_expected
 _DEFAULT_BRANCH = "main"
 
 
-@dataclass(frozen=True)
 class HubSource:
     """The hub as a source of packs."""
-
-    endpoint: str | None = None
-    """Of the hub; huggingface-hub's own (HF_ENDPOINT) when None."""
 
     def plan(self, pack: PublicPack) -> list[SourceFile]:
         """Ask the hub for size, hash and commit of each file; nothing is downloaded.
@@ -43,7 +38,7 @@ class HubSource:
         """
         if constants.is_offline_mode():
             raise PackError(
-                f"HF_HUB_OFFLINE is set, so {pack.name} cannot be downloaded. Unset it, or name a folder with "
+                f"HF_HUB_OFFLINE is set, so {pack.name} cannot be had. Unset it, or name a folder with "
                 f"the files: python -m backend packs download {pack.name} --from FOLDER"
             )
         commits: dict[str, str] = {}
@@ -81,7 +76,7 @@ class HubSource:
         with part.open("ab") as stream:
             # hf_hub_download would drop what it has when it is interrupted; this part of it does not.
             http_get(
-                self._url(wanted.file, revision),
+                hf_hub_url(wanted.file.repository, wanted.file.path, revision=revision),
                 stream,
                 resume_size=held,
                 headers=build_hf_headers(),
@@ -90,15 +85,12 @@ class HubSource:
             )
 
     def _ask(self, file: HubFile, revision: str) -> SourceFile:
-        url = self._url(file, revision)
+        url = hf_hub_url(file.repository, file.path, revision=revision)
         with _naming_trouble(url):
-            metadata = get_hf_file_metadata(url, endpoint=self.endpoint, retry_on_errors=True)
+            metadata = get_hf_file_metadata(url, retry_on_errors=True)
         if metadata.size is None:
             raise PackError(f"{url} comes without a size: the server is no hub. Check HF_ENDPOINT.")
         return SourceFile(file, metadata.size, metadata.etag, url, metadata.commit_hash)
-
-    def _url(self, file: HubFile, revision: str) -> str:
-        return hf_hub_url(file.repository, file.path, revision=revision, endpoint=self.endpoint)
 
 
 def _size(path: Path) -> int:

@@ -51,9 +51,7 @@ def require_expected(found: SourceFile) -> SourceFile:
     """
     wanted = found.file
     if wanted.size is not None and found.size != wanted.size:
-        raise PackError(
-            f"{found.origin} has {found.size} bytes, the pack wants {wanted.size}. {_OTHER_FILE}"
-        )
+        raise PackError(f"{found.origin} has {found.size} bytes, the pack wants {wanted.size}. {_OTHER_FILE}")
     if wanted.sha256 and _is_sha256(found.fingerprint) and found.fingerprint != wanted.sha256:
         raise PackError(
             f"{found.origin} has sha256 {found.fingerprint}, the pack wants {wanted.sha256}. {_OTHER_FILE}"

@@ -21,15 +21,16 @@ from backend.packs.catalogue import PublicPack
 from backend.packs.hub import HubSource
 from backend.packs.installing import install, remove
 from backend.packs.manifest import files_by_role, find_pack, known_packs, read_manifest, verify
-from tests.backend.packs.conftest import (
+from tests.backend.packs.hub_server import COMMIT, Hub
+from tests.backend.packs.miniature import (
     CHECKPOINT,
     CONFIG,
     VIEWS,
     WEIGHTS,
     checkpoint,
     layer_state,
+    point_to,
 )
-from tests.backend.packs.hub_server import COMMIT, Hub
 
 Attempt = Callable[[], None]
 
@@ -37,7 +38,7 @@ Attempt = Callable[[], None]
 @pytest.fixture
 def attempt(pack: PublicPack, hub: Hub, packs_folder: Path) -> Attempt:
     def run() -> None:
-        install(pack, HubSource(hub.endpoint), packs_folder, lambda text: None)
+        install(pack, HubSource(), packs_folder, lambda text: None)
 
     return run
 
@@ -149,9 +150,10 @@ def test_a_silent_hub_is_given_up(
     assert installed(packs_folder) == []
 
 
-def test_no_hub_at_all(pack: PublicPack, hub: Hub, packs_folder: Path) -> None:
+def test_no_hub_at_all(attempt: Attempt, monkeypatch: pytest.MonkeyPatch) -> None:
+    point_to("http://127.0.0.1:9", monkeypatch)
     with pytest.raises(PackError, match=r"connection to .* broke"):
-        install(pack, HubSource("http://127.0.0.1:9"), packs_folder, lambda text: None)
+        attempt()
 
 
 def test_offline_says_what_to_do(attempt: Attempt, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,14 +214,14 @@ def test_the_catalogue_s_hash_counts_more_than_the_hub_s(
     pinned = hashlib.sha256(b"what Bozzetto was made for").hexdigest()
     strict = replace(pack, files=(replace(pack.files[1], sha256=pinned),))
     with pytest.raises(PackError, match=f"the pack wants {pinned}"):
-        install(strict, HubSource(hub.endpoint), packs_folder, lambda text: None)
+        install(strict, HubSource(), packs_folder, lambda text: None)
     assert hub.ranges_of(WEIGHTS) == []
 
 
 def test_another_size_is_refused_before_the_download(pack: PublicPack, hub: Hub, packs_folder: Path) -> None:
     strict = replace(pack, files=(replace(pack.files[0], size=5),))
     with pytest.raises(PackError, match="has 13 bytes, the pack wants 5"):
-        install(strict, HubSource(hub.endpoint), packs_folder, lambda text: None)
+        install(strict, HubSource(), packs_folder, lambda text: None)
 
 
 def test_weights_that_do_not_fit_name_parameter_and_file(
@@ -277,7 +279,7 @@ def test_two_installations_of_one_pack_do_not_meet(attempt: Attempt, packs_folde
 def test_a_folder_that_cannot_be_made_is_told(pack: PublicPack, hub: Hub, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(PackError, match="cannot be used"):
-        install(pack, HubSource(hub.endpoint), tmp_path / "file" / "packs", lambda text: None)
+        install(pack, HubSource(), tmp_path / "file" / "packs", lambda text: None)
 
 
 def test_a_removed_pack_is_gone(attempt: Attempt, packs_folder: Path) -> None:
@@ -305,7 +307,7 @@ def test_what_ships_with_bozzetto_stays(packs_folder: Path) -> None:
 
 def test_progress_names_every_file(pack: PublicPack, hub: Hub, packs_folder: Path) -> None:
     told: list[str] = []
-    install(pack, HubSource(hub.endpoint), packs_folder, told.append)
+    install(pack, HubSource(), packs_folder, told.append)
     for number, file in enumerate(pack.files, 1):
         assert any(text.startswith(f"[{number}/3] {file.name}") for text in told)
     assert VIEWS in "".join(told)
