@@ -15,6 +15,7 @@ from transformers import CLIPTextModel, CLIPVisionModelWithProjection
 
 from backend.device import place
 from backend.errors import PackError
+from backend.models.interfaces import MaterialModel
 from backend.models.multiview.reference_attention import ReferenceAttentionUNet
 from backend.models.multiview.zero123plus import NoiseSchedule, Zero123Plus, Zero123PlusConfig
 from backend.models.multiview.zero123plus_condition import ConditionConfig
@@ -24,6 +25,7 @@ from backend.models.reconstructor.instantmesh import InstantMesh
 from backend.models.reconstructor.instantmesh_field import InstantMeshReconstructor
 from backend.packs.loading import Pack
 from backend.packs.manifest import PackManifest, files_by_role
+from backend.packs.material_models import material_model_beside
 from backend.packs.networks import load_network
 from backend.packs.public_networks import Files, networks_of, read_json
 
@@ -66,6 +68,7 @@ def load_zero123plus_instantmesh(folder: Path, manifest: PackManifest, device: t
         device,
         name=folder.name,
         revision=manifest.revision,
+        materials=material_model_beside(folder, device),
     )
 
 
@@ -77,6 +80,7 @@ def assemble_zero123plus_instantmesh(
     *,
     name: str = KIND,
     revision: str,
+    materials: MaterialModel | None = None,
 ) -> Pack:
     """Put the networks behind the pipeline's interfaces, in the precision and the place that suit `device`.
 
@@ -101,7 +105,7 @@ def assemble_zero123plus_instantmesh(
         sampler, networks.controlnet, views.cameras, preset.normal_steps, preset.normal_guidance
     )
     reconstructor = InstantMeshReconstructor(networks.reconstructor, placement)
-    return Pack(name, revision, device, preset, views, normals, reconstructor)
+    return Pack(name, revision, device, preset, views, normals, reconstructor, materials)
 
 
 @torch.no_grad()

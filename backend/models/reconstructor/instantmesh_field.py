@@ -18,9 +18,6 @@ from backend.models.reconstructor.instantmesh_surface import closed_at_border, m
 
 CAMERA_DISTANCE = 4.0
 """Of the six views, in model units."""
-DEFAULT_ROUGHNESS = 0.6
-DEFAULT_METALLIC = 0.0
-"""The public weights know no materials: a matte dielectric."""
 
 
 def from_model_frame(points: Float[Tensor, "*shape 3"]) -> Float[Tensor, "*shape 3"]:
@@ -61,15 +58,10 @@ class InstantMeshField:
 
     @torch.no_grad()
     def sample(self, points: Float[Tensor, "point 3"]) -> PointValues:
-        """Values at points; the colour is as lit in the views, roughness and metallic are constants."""
+        """Values at points; the colour is as lit in the views, and the public weights know no materials."""
         with own_precision(points.device):
             rgb = self._model.rgb(self._planes, to_model_frame(points)).clamp(0, 1)
-        return PointValues(
-            self.sdf(points),
-            rgb,
-            rgb.new_full((len(points),), DEFAULT_ROUGHNESS),
-            rgb.new_full((len(points),), DEFAULT_METALLIC),
-        )
+        return PointValues(self.sdf(points), rgb, roughness=None, metallic=None)
 
     @torch.no_grad()
     def surface(self, on_fraction: OnFraction) -> tuple[Float[Tensor, "vertex 3"], Int[Tensor, "face 3"]]:
