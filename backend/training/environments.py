@@ -49,8 +49,9 @@ class Surroundings:
 def prefilter(panorama: Panorama) -> Environment:
     """Blur a panorama for shading."""
     spectrum = np.fft.rfft(panorama, axis=1)
-    blurred = np.einsum("loif,ifc->lofc", _lobes(), spectrum)
-    return Environment(np.fft.irfft(blurred, WIDTH, axis=2).clip(0).astype(np.float32))
+    blurred = _lobes() @ np.moveaxis(spectrum, 1, 0)
+    layers = np.fft.irfft(blurred, WIDTH, axis=0).reshape(WIDTH, -1, HEIGHT, 3)
+    return Environment(np.moveaxis(layers, 0, 2).clip(0).astype(np.float32))
 
 
 def random_surroundings(rng: Rng, brightness: float) -> Surroundings:
@@ -92,8 +93,8 @@ def _solid_angles() -> np.ndarray:
 
 
 @cache
-def _lobes() -> Complex128[np.ndarray, "6 32 32 33"]:
-    """Weight of each input row and azimuth frequency in each output row, for every layer."""
+def _lobes() -> Complex128[np.ndarray, "33 192 32"]:
+    """For each frequency along the azimuth, the weight of each row in each row of each layer."""
     out, into = _latitudes()[:, None, None], _latitudes()[None, :, None]
     turn = np.arange(WIDTH) / WIDTH * 2 * np.pi
     cosine = (np.sin(out) * np.sin(into) + np.cos(out) * np.cos(into) * np.cos(turn)).clip(-1, 1)
@@ -107,7 +108,8 @@ def _lobes() -> Complex128[np.ndarray, "6 32 32 33"]:
     layers.append(facing)
     weights = np.stack(layers) * _solid_angles()[:, None]
     weights /= weights.sum(axis=(2, 3), keepdims=True)
-    return np.fft.rfft(weights, axis=3)
+    spectrum = np.fft.rfft(weights, axis=3).reshape(-1, HEIGHT, WIDTH // 2 + 1)
+    return np.ascontiguousarray(np.moveaxis(spectrum, 2, 0))
 
 
 def _triple(vector: np.ndarray) -> tuple[float, float, float]:

@@ -19,11 +19,18 @@ from backend.training.environments import HEIGHT, WIDTH
 from backend.training.lighting import STUDIO as STUDIO
 from backend.training.lighting import Lighting as Lighting
 from backend.training.lighting import random_lighting as random_lighting
-from backend.training.shaders import FRAGMENT, SHADOW_FRAGMENT, SHADOW_VERTEX, VERTEX
+from backend.training.shaders import (
+    FRAGMENT,
+    RESOLVE_FRAGMENT,
+    RESOLVE_VERTEX,
+    SHADOW_FRAGMENT,
+    SHADOW_VERTEX,
+    VERTEX,
+)
 
 _NEAR, _FAR = 0.05, 50.0
 _SHADOW_SIZE = 256
-_BASE, _SURFACE, _SURROUNDINGS, _SHADOW = range(4)
+_BASE, _SURFACE, _SURROUNDINGS, _SHADOW, _TARGETS = range(5)
 """Texture units."""
 
 
@@ -89,7 +96,6 @@ class Renderer:
         self.supersampling = supersampling
         self._context = moderngl.create_context(standalone=True, backend="egl")  # type: ignore[arg-type]
         side = size * supersampling
-        # Eight bits where the reader keeps eight bits: reading back is most of a view's time.
         self._targets = [
             self._context.texture((side, side), components, dtype=dtype)
             for components, dtype in ((4, "f1"), (4, "f1"), (4, "f4"), (2, "f1"))
@@ -97,6 +103,13 @@ class Renderer:
         self._depth = self._context.depth_renderbuffer((side, side))
         self._framebuffer = self._context.framebuffer(self._targets, self._depth)
         self._program = self._context.program(vertex_shader=VERTEX, fragment_shader=FRAGMENT)
+        resolve = self._context.program(vertex_shader=RESOLVE_VERTEX, fragment_shader=RESOLVE_FRAGMENT)
+        for unit, name in enumerate(("shaded", "albedo", "surface", "rough_metal")):
+            _assign(resolve, name, _TARGETS + unit)
+        _assign(resolve, "supersampling", supersampling)
+        self._whole_image = self._context.vertex_array(resolve, [])
+        self._resolved = [self._context.texture((size, size), n, dtype="f4") for n in (4, 4, 4, 1)]
+        self._resolved_framebuffer = self._context.framebuffer(self._resolved)
         self._shadow_program = self._context.program(
             vertex_shader=SHADOW_VERTEX, fragment_shader=SHADOW_FRAGMENT
         )
@@ -107,6 +120,7 @@ class Renderer:
         self._surroundings = self._context.texture3d((WIDTH, HEIGHT, 6), 3, dtype="f4")
         self._surroundings.filter = (moderngl.LINEAR, moderngl.LINEAR)
         self._surroundings.repeat_y = self._surroundings.repeat_z = False
+        self._uploaded: tuple[Model, list[_Batch]] | None = None
         units = {"base": _BASE, "surface_map": _SURFACE, "surroundings": _SURROUNDINGS, "shadow_map": _SHADOW}
         for name, unit in units.items():
             self._set(name, unit)
@@ -133,7 +147,7 @@ class Renderer:
     def _render(self, model: Model, cameras: Cameras, lighting: Lighting, farthest: bool) -> Rendering:
         self._context.enable(moderngl.DEPTH_TEST)
         self._context.disable(moderngl.CULL_FACE)
-        batches = [_Batch(self._context, part, self._program, self._shadow_program) for part in model.parts]
+        batches = self._upload(model)
         self._light(model, lighting, batches)
         self._context.depth_func = ">" if farthest else "<"
         matrices = cameras.world_to_camera.numpy().astype(np.float64)
@@ -149,10 +163,17 @@ class Renderer:
                 self._set("textured", batch.texture is not None)
                 self._set("surface_textured", batch.surface_texture is not None)
                 batch.draw()
-            frames.append(self._read())
-        for batch in batches:
-            batch.release()
+            frames.append(self._resolve())
         return Rendering(*(np.stack(channel) for channel in zip(*frames, strict=True)))
+
+    def _upload(self, model: Model) -> list[_Batch]:
+        """The model's parts on the device; those of the model before make room."""
+        if self._uploaded is None or self._uploaded[0] is not model:
+            for batch in self._uploaded[1] if self._uploaded else []:
+                batch.release()
+            programs = (self._program, self._shadow_program)
+            self._uploaded = (model, [_Batch(self._context, part, *programs) for part in model.parts])
+        return self._uploaded[1]
 
     def _light(self, model: Model, lighting: Lighting, batches: list[_Batch]) -> None:
         """Set the lights' uniforms; fill the surroundings and the shadow map where they are asked for."""
@@ -175,7 +196,7 @@ class Renderer:
             to_shadow = _shadow_matrix(lighting.directions[0], (low + high) / 2, reach)
             self._set("to_shadow", _bytes_of(to_shadow))
             self._set("shadow_texel", 1.0 / _SHADOW_SIZE)
-            self._shadow_program["to_shadow"].write(_bytes_of(to_shadow))
+            _assign(self._shadow_program, "to_shadow", _bytes_of(to_shadow))
             self._context.depth_func = "<"
             self._shadow_framebuffer.use()
             self._shadow_framebuffer.clear(depth=1.0)
@@ -183,40 +204,39 @@ class Renderer:
                 batch.draw_depth()
 
     def _set(self, name: str, value: object) -> None:
-        uniform = self._program[name]
-        assert isinstance(uniform, moderngl.Uniform)
-        if isinstance(value, bytes):
-            uniform.write(value)
-        else:
-            uniform.value = value
+        _assign(self._program, name, value)
 
-    def _read(self) -> tuple[np.ndarray, ...]:
-        side, n = self.size * self.supersampling, self.supersampling
-        shaded, albedo, surface, material = (
-            np.frombuffer(target.read(alignment=1), dtype=dtype).reshape(side, side, -1)[::-1]
-            for target, dtype in zip(self._targets, ("u1", "u1", "f4", "u1"), strict=True)
+    def _resolve(self) -> tuple[np.ndarray, ...]:
+        """Average the samples of each pixel, and read the channels in the order of `Rendering`."""
+        for unit, target in enumerate(self._targets):
+            target.use(_TARGETS + unit)
+        self._context.disable(moderngl.DEPTH_TEST)
+        self._resolved_framebuffer.use()
+        self._whole_image.render(moderngl.TRIANGLES, vertices=3)
+        self._context.enable(moderngl.DEPTH_TEST)
+        light, matter, shape, metallic = (
+            np.frombuffer(image.read(), dtype="f4").reshape(self.size, self.size, -1)
+            for image in self._resolved
         )
-
-        # Uncovered samples are zero, so plain sums are already weighted by coverage.
-        def total(image: np.ndarray) -> np.ndarray:
-            rows = image.reshape(self.size, n, side, -1).sum(axis=1, dtype="f4")
-            return rows.reshape(self.size, self.size, n, -1).sum(axis=2)
-
-        shaded_sum, surface_sum = total(shaded), total(surface)
-        covered = shaded_sum[..., 3:] / 255
-        weight = covered.clip(1.0)
-        normal = surface_sum[..., :3]
-        normal = normal / np.linalg.norm(normal, axis=-1, keepdims=True).clip(1e-6)
-        material_mean = total(material) / (255 * weight)
         return (
-            shaded_sum[..., :3] / (255 * weight),
-            total(albedo[..., :3]) / (255 * weight),
-            covered[..., 0] / n**2,
-            normal,
-            surface_sum[..., 3] / weight[..., 0],
-            material_mean[..., 0],
-            material_mean[..., 1],
+            light[..., :3],
+            matter[..., :3],
+            light[..., 3],
+            shape[..., :3],
+            matter[..., 3],
+            shape[..., 3],
+            metallic[..., 0],
         )
+
+
+def _assign(program: moderngl.Program, name: str, value: object) -> None:
+    """Set a uniform; matrices come as bytes."""
+    uniform = program[name]
+    assert isinstance(uniform, moderngl.Uniform)
+    if isinstance(value, bytes):
+        uniform.write(value)
+    else:
+        uniform.value = value
 
 
 def _projection(focal: float, centre: np.ndarray) -> np.ndarray:

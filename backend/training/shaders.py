@@ -94,6 +94,42 @@ void main() {
 }
 """
 
+RESOLVE_VERTEX = """
+#version 330
+void main() {                            // one triangle over the whole image
+    gl_Position = vec4(vec2(gl_VertexID & 1, gl_VertexID >> 1) * 4.0 - 1.0, 0.0, 1.0);
+}
+"""
+
+RESOLVE_FRAGMENT = """
+#version 330
+uniform sampler2D shaded; uniform sampler2D albedo; uniform sampler2D surface; uniform sampler2D rough_metal;
+uniform int supersampling;
+layout(location = 0) out vec4 colour_and_alpha;
+layout(location = 1) out vec4 albedo_and_depth;
+layout(location = 2) out vec4 normal_and_roughness;
+layout(location = 3) out float metallic;
+void main() {                            // rows from the top
+    int size = textureSize(shaded, 0).y / supersampling;
+    ivec2 first = ivec2(gl_FragCoord.x, size - 1 - int(gl_FragCoord.y)) * supersampling;
+    vec4 light = vec4(0.0), matter = vec4(0.0), shape = vec4(0.0);
+    vec2 finish = vec2(0.0);
+    for (int y = 0; y < supersampling; ++y) for (int x = 0; x < supersampling; ++x) {
+        // What nothing covers is zero: plain sums are already weighted by coverage.
+        ivec2 at = first + ivec2(x, y);
+        light += texelFetch(shaded, at, 0);
+        matter += texelFetch(albedo, at, 0);
+        shape += texelFetch(surface, at, 0);
+        finish += texelFetch(rough_metal, at, 0).rg;
+    }
+    float weight = max(light.a, 1.0);
+    colour_and_alpha = vec4(light.rgb / weight, light.a / float(supersampling * supersampling));
+    albedo_and_depth = vec4(matter.rgb, shape.w) / weight;
+    normal_and_roughness = vec4(shape.xyz / max(length(shape.xyz), 1e-6), finish.x / weight);
+    metallic = finish.y / weight;
+}
+"""
+
 SHADOW_VERTEX = """
 #version 330
 uniform mat4 to_shadow;
