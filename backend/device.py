@@ -6,15 +6,38 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 
 import psutil
 import torch
+from torch import nn
 
-from backend.errors import OutOfMemoryError
+from backend.errors import OptionError, OutOfMemoryError
+
+DEVICE_VARIABLE = "BOZZETTO_DEVICE"
+"""Names the device to compute on, such as "cpu" or "cuda:1"; the fastest one without it."""
+GPU_MEMORY_VARIABLE = "BOZZETTO_GPU_MEMORY"
+"""GiB of graphics memory that the networks may fill; what is free without it."""
+ACTIVATIONS_GIB = 4.0
+"""What a pack's largest network needs beside the weights: Zero123++'s VAE on a 640 x 960 grid in half
+precision, with room to spare."""
 
 
 def pick_device() -> torch.device:
-    """The fastest device here: cuda, then mps, then cpu."""
+    """What BOZZETTO_DEVICE names, or else the fastest device here: cuda, then mps, then cpu.
+
+    Raises:
+        OptionError: BOZZETTO_DEVICE names no device of this machine.
+    """
+    named = os.environ.get(DEVICE_VARIABLE)
+    if named:
+        try:
+            return torch.empty(0, device=named).device
+        except (RuntimeError, AssertionError, NotImplementedError) as error:
+            raise OptionError(
+                f"{DEVICE_VARIABLE} is {named!r}, which cannot be used here ({error}). "
+                "Give cpu, cuda, cuda:1 and the like, or unset it."
+            ) from error
     if torch.cuda.is_available():
         return torch.device("cuda")
     if torch.backends.mps.is_available():
@@ -56,6 +79,75 @@ def autocast(device: torch.device) -> AbstractContextManager[object]:
     return nullcontext() if dtype is None else torch.autocast(device.type, dtype)
 
 
+def own_precision(device: torch.device) -> torch.autocast:
+    """Networks inside this context run in the precision of their weights, whatever autocast surrounds it."""
+    return torch.autocast(device.type, enabled=False)
+
+
+def network_dtype(device: torch.device) -> torch.dtype:
+    """Precision in which a pack of gigabytes keeps its weights: they are not cast at every call."""
+    return autocast_dtype(device) or torch.float32
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where the networks of a large pack compute, and whether they stay there."""
+
+    device: torch.device
+    dtype: torch.dtype
+    resident: bool
+    """All stay on the device; otherwise each waits in main memory for its turn."""
+
+    def settle(self, module: nn.Module) -> None:
+        """Ready for inference, in this precision, where it waits for its turn.
+
+        Convolutions get the memory layout in which half precision is fast.
+        """
+        home = self.device if self.resident else torch.device("cpu")
+        module.eval().requires_grad_(False)
+        # diffusers' own `to` logs a warning at any change of precision.
+        nn.Module.to(module, device=home, dtype=self.dtype, memory_format=torch.channels_last)
+
+    @contextmanager
+    def hosting(self, *modules: nn.Module) -> Iterator[None]:
+        """The modules are on the device inside this context, and compute in their own precision."""
+        if not self.resident:
+            for module in modules:
+                module.to(self.device)
+        try:
+            with own_precision(self.device):
+                yield
+        finally:
+            if not self.resident:
+                for module in modules:
+                    module.to("cpu")
+
+
+def place(device: torch.device, parameters: int) -> Placement:
+    """For a pack of so many parameters: all on the device where that leaves room to compute, else by turns.
+
+    Raises:
+        OptionError: BOZZETTO_GPU_MEMORY is no number.
+    """
+    dtype = network_dtype(device)
+    room = _gpu_memory_gib(device)
+    needed = parameters * dtype.itemsize / 2**30 + ACTIVATIONS_GIB
+    return Placement(device, dtype, resident=room is None or needed <= room)
+
+
+def _gpu_memory_gib(device: torch.device) -> float | None:
+    """Graphics memory to plan with; None where networks compute in main memory anyway."""
+    if device.type != "cuda":
+        return None
+    named = os.environ.get(GPU_MEMORY_VARIABLE)
+    if named is None:
+        return torch.cuda.mem_get_info(device)[0] / 2**30
+    try:
+        return float(named)
+    except ValueError as error:
+        raise OptionError(f"{GPU_MEMORY_VARIABLE} is {named!r}: it must be a number of GiB.") from error
+
+
 @contextmanager
 def naming_out_of_memory() -> Iterator[None]:
     """Turn torch's and Python's out-of-memory failures into OutOfMemoryError with advice."""
@@ -81,8 +173,13 @@ def peak_memory_mb() -> float:
 
 
 def _advice(error: BaseException) -> str:
-    where = "graphics memory" if isinstance(error, torch.OutOfMemoryError) else "memory"
+    if isinstance(error, torch.OutOfMemoryError):
+        return (
+            "There was not enough graphics memory for this pack's networks. Close other programs on the GPU; "
+            f"or set {GPU_MEMORY_VARIABLE} to a lower number of GiB (with 0 the networks wait in main memory "
+            f"for their turn), {DEVICE_VARIABLE}=cpu to compute without the GPU, or take a smaller pack."
+        )
     return (
-        f"There was not enough {where} for this asset. Lower the texture size or the number of faces, "
+        "There was not enough memory for this asset. Lower the texture size or the number of faces, "
         "or close other programs, then try again."
     )

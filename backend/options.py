@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 
 from backend.errors import OptionError
-from backend.protocol import LIMITS, JobRequest, Limit
+from backend.protocol import LIMITS, ROUTES, JobRequest, Limit
 
 MAX_NAME_CHARACTERS = 120
 
 
 def check_options(request: JobRequest) -> None:
-    """Hold every numeric option against protocol.LIMITS, and the name against what a GLB node can carry.
+    """Hold every numeric option against protocol.LIMITS, the route against protocol.ROUTES, and the name
+    against what a GLB node can carry.
 
     Raises:
         OptionError: says which option, what was given and what is allowed.
@@ -20,11 +21,24 @@ def check_options(request: JobRequest) -> None:
         value = getattr(request, option)
         if value is not None:
             _check(option, value, limit)
+    if request.route not in (None, *ROUTES):
+        raise OptionError(
+            f"route is {request.route!r}: it must be one of {', '.join(ROUTES)}, or left out."
+        )
     name = request.name
     if not name.strip() or len(name) > MAX_NAME_CHARACTERS or not name.isprintable():
         raise OptionError(
             f"name is {name[:40]!r}: it must be 1 to {MAX_NAME_CHARACTERS} printable characters. "
             "Rename the image or give another name."
+        )
+
+
+def check_route(wanted: str | None, pack: str, served: str) -> None:
+    """Raises OptionError when a route is `wanted` that is not the one that the pack serves."""
+    if wanted not in (None, served):
+        raise OptionError(
+            f"route is {wanted!r}, but the pack {pack!r} goes the route {served!r}. Leave the route out, or "
+            "choose a pack for it: python -m backend packs list."
         )
 
 

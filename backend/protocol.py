@@ -22,6 +22,10 @@ from typing import Any
 
 PROTOCOL_VERSION = 1
 STAGES = ("foreground", "views", "normals", "field", "mesh", "textures", "export")
+"""In their order; a route may leave some out."""
+MULTIVIEW, LRM = "multiview", "lrm"
+ROUTES = (MULTIVIEW, LRM)
+"""Ways from the image to the field: over six views and their normals, or without these two stages."""
 
 QUEUED, RUNNING, SUCCEEDED, FAILED, CANCELLED = "queued", "running", "succeeded", "failed", "cancelled"
 TERMINAL_STATES = (SUCCEEDED, FAILED, CANCELLED)
@@ -82,6 +86,8 @@ class JobRequest:
     name: str = "asset"
     """What the asset is called inside the GLB."""
     pack: str = "nano"
+    route: str | None = None
+    """One of ROUTES, to be sure; the pack's own when None."""
     seed: int = 0
     faces: int = 10_000
     texture_size: int = 1024
@@ -92,7 +98,8 @@ class JobRequest:
     """Assets made of the one image, of which the best is the result."""
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """Without what is None, so that a backend that does not know a newer option is not troubled by it."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True)

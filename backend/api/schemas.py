@@ -15,6 +15,7 @@ class JobBody(BaseModel):
     image: str
     name: str = JobRequest.name
     pack: str = JobRequest.pack
+    route: str | None = JobRequest.route
     seed: int = JobRequest.seed
     faces: int = JobRequest.faces
     texture_size: int = JobRequest.texture_size

@@ -19,7 +19,7 @@ from backend.jobs.pipeline_runner import PipelineRunner
 from backend.jobs.runner import Runner
 from backend.options import check_options, parse_option
 from backend.packs.manifest import find_pack
-from backend.protocol import LIMITS, JobRequest
+from backend.protocol import LIMITS, ROUTES, JobRequest
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +43,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--out", type=Path, required=True, metavar="DIR", help="results go to DIR/<image name>/"
     )
     parser.add_argument("--pack", default=JobRequest.pack, help="pack of weights (default %(default)s)")
+    parser.add_argument(
+        "--route", choices=ROUTES, help="way from the image to the field (default: the pack's own)"
+    )
     for option in LIMITS:
         parser.add_argument(
             FLAGS.get(option, f"--{option.replace('_', '-')}"),
@@ -57,7 +60,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(arguments: argparse.Namespace) -> int:
     options = {option: getattr(arguments, option) for option in LIMITS}
-    request = JobRequest(image="", pack=arguments.pack, **options)
+    request = JobRequest(image="", pack=arguments.pack, route=arguments.route, **options)
     find_pack(request.pack)  # before torch is loaded, which takes seconds
     return generate(arguments.images, arguments.out, request, PipelineRunner())
 

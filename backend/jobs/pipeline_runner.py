@@ -10,14 +10,14 @@ from backend.jobs.runner import JobProgress
 from backend.protocol import JobRequest
 
 if TYPE_CHECKING:
-    from backend.packs.loading import Pack
+    from backend.packs.loading import AnyPack
 
 
 @dataclass
 class PipelineRunner:
     """Keeps the packs that it has loaded; lives in one worker process."""
 
-    _packs: dict[str, Pack] = field(default_factory=dict)
+    _packs: dict[str, AnyPack] = field(default_factory=dict)
 
     def prepare(self) -> str:
         # Imported here because the server process, which pickles this object, must stay free of torch.
@@ -41,6 +41,7 @@ class PipelineRunner:
 
         options = Options(
             pack=request.pack,
+            route=request.route,
             seed=request.seed,
             faces=request.faces,
             texture_size=request.texture_size,
@@ -57,10 +58,10 @@ class PipelineRunner:
             asset = image_to_asset(image, options, pack, progress, request.name)
             return write_asset(asset, folder, name=request.name, options=options, pack=pack)
 
-    def _pack(self, name: str) -> Pack:
+    def _pack(self, name: str) -> AnyPack:
         from backend.device import pick_device
-        from backend.packs.loading import load_pack
+        from backend.packs.loading import load_any_pack
 
         if name not in self._packs:
-            self._packs[name] = load_pack(name, pick_device())
+            self._packs[name] = load_any_pack(name, pick_device())
         return self._packs[name]

@@ -122,4 +122,4 @@ class MaterialModel(Protocol):
     def estimate(
         self, images: Float[Tensor, "image 4 size size"], *, seed: int, on_fraction: OnFraction
     ) -> Float[Tensor, "image 2 size size"]:
-        """Roughness and metallic in [0, 1], meaningful where `images` (sRGB, straight alpha) show the object."""
+        """Roughness and metallic in [0, 1], where `images` (sRGB, straight alpha) show the object."""

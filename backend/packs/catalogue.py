@@ -82,9 +82,9 @@ class PublicPack:
 
     name: str
     kind: str
-    """Which code loads it (packs.loading.LOADERS, packs.networks.KINDS)."""
-    route: str
-    """The pipeline's way from image to asset that the pack serves."""
+    """Which code loads it (packs.loading.LOADERS) and which networks it holds (packs.public_networks)."""
+    route: str | None
+    """The pipeline's way from image to asset that the pack serves; None where it helps every way."""
     summary: str
     licence: str
     """SPDX expression of the weights, for the installed manifest."""

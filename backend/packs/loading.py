@@ -119,8 +119,8 @@ LOADERS = {
     "triposr": "backend.packs.lrm:load_triposr",
     "openlrm": "backend.packs.lrm:load_openlrm",
 }
-"""By kind of pack, "module:function" of (folder, manifest, device) -> AnyPack. Imported when first needed: the
-public networks bring diffusers and transformers, which nano does without."""
+"""By kind of pack, "module:function" of (folder, manifest, device) -> AnyPack. Imported when first needed:
+the public networks bring diffusers and transformers, which nano does without."""
 
 
 def load_pack(name: str, device: torch.device, packs_folder: Path | None = None) -> Pack:
@@ -131,7 +131,9 @@ def load_pack(name: str, device: torch.device, packs_folder: Path | None = None)
     """
     pack = load_any_pack(name, device, packs_folder)
     if not isinstance(pack, Pack):
-        raise PackError(f"The pack {name!r} makes no views, and this needs them. Choose another, such as nano.")
+        raise PackError(
+            f"The pack {name!r} makes no views, and this needs them. Choose another, such as nano."
+        )
     return pack
 
 

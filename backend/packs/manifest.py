@@ -18,6 +18,8 @@ from backend.settings import user_packs_folder
 PACKS_FOLDER = Path(__file__).parent
 MANIFEST_NAME = "manifest.json"
 FORMAT = 1
+AUXILIARY_KINDS = ("foreground", "marigold-iid")
+"""Packs that help others: no asset is made with one of these alone."""
 
 
 @dataclass(frozen=True)
@@ -55,10 +57,15 @@ class PackManifest:
         return hashlib.sha256(listing.encode()).hexdigest()[:12]
 
 
-def known_packs(packs_folder: Path | None = None) -> list[str]:
+def installed_packs(packs_folder: Path | None = None) -> list[str]:
     """Names of the packs in `packs_folder` (the user's, when None) and of those shipped, sorted."""
     folders = _searched(packs_folder)
     return sorted({path.parent.name for folder in folders for path in folder.glob(f"[!.]*/{MANIFEST_NAME}")})
+
+
+def known_packs(packs_folder: Path | None = None) -> list[str]:
+    """Those of `installed_packs` that assets can be made with, and those whose manifest is unreadable."""
+    return [name for name in installed_packs(packs_folder) if not _is_auxiliary(name, packs_folder)]
 
 
 def find_pack(name: str, packs_folder: Path | None = None) -> Path:
@@ -67,8 +74,8 @@ def find_pack(name: str, packs_folder: Path | None = None) -> Path:
     Raises:
         PackError: no such pack; the message lists those that exist.
     """
-    known = known_packs(packs_folder)
-    if name not in known:
+    if name not in installed_packs(packs_folder):
+        known = known_packs(packs_folder)
         raise PackError(
             f"There is no pack {name!r}. Choose one of: {', '.join(known) or '(none installed)'}. "
             "Others can be downloaded, see: python -m backend packs list"
@@ -185,6 +192,13 @@ def require_plain(name: str, manifest: Path) -> None:
         raise PackError(
             f"{manifest} names the file {name!r}, which lies outside the pack. {_remedy(manifest.parent)}"
         )
+
+
+def _is_auxiliary(name: str, packs_folder: Path | None) -> bool:
+    try:
+        return read_manifest(find_pack(name, packs_folder)).kind in AUXILIARY_KINDS
+    except PackError:
+        return False  # using it will say what is wrong
 
 
 def _searched(packs_folder: Path | None) -> tuple[Path, Path]:

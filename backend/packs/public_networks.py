@@ -10,6 +10,7 @@ from typing import Any
 
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.controlnets.controlnet import ControlNetModel
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPVisionConfig, CLIPVisionModelWithProjection
 
@@ -61,20 +62,37 @@ def networks_of(kind: str, files: Files) -> dict[str, Network]:
 
 
 def _zero123plus_instantmesh(files: Files) -> dict[str, Network]:
-    def diffusers_model(model: Any, role: str) -> Callable[[], nn.Module]:
-        config = _read_json(files, role)
-        return lambda: model.from_config(config)
-
-    text = CLIPTextConfig.from_dict(_read_json(files, "text_encoder_config"))
-    vision = CLIPVisionConfig.from_dict(_read_json(files, "vision_encoder_config"))
+    vision = CLIPVisionConfig.from_dict(read_json(files, "vision_encoder_config"))
     return {
-        "unet": Network(diffusers_model(ReferenceAttentionUNet, "unet_config")),
-        "controlnet": Network(diffusers_model(ControlNetModel, "controlnet_config")),
-        "vae": Network(diffusers_model(AutoencoderKL, "vae_config"), LEGACY_VAE_NAMES),
-        "text_encoder": Network(lambda: CLIPTextModel(text), CLIP_TEXT_NAMES, CLIP_UNUSED),
+        "unet": Network(_diffusers_model(ReferenceAttentionUNet, files, "unet_config")),
+        "controlnet": Network(_diffusers_model(ControlNetModel, files, "controlnet_config")),
+        "vae": _vae(files),
+        "text_encoder": _text_encoder(files),
         "vision_encoder": Network(lambda: CLIPVisionModelWithProjection(vision), (), CLIP_UNUSED),
         "reconstructor": Network(lambda: InstantMesh(InstantMeshConfig()), INSTANTMESH_NAMES),
     }
+
+
+def _marigold(files: Files) -> dict[str, Network]:
+    return {
+        "unet": Network(_diffusers_model(UNet2DConditionModel, files, "unet_config")),
+        "vae": _vae(files),
+        "text_encoder": _text_encoder(files),
+    }
+
+
+def _diffusers_model(model: Any, files: Files, role: str) -> Callable[[], nn.Module]:
+    config = read_json(files, role)
+    return lambda: model.from_config(config)
+
+
+def _vae(files: Files) -> Network:
+    return Network(_diffusers_model(AutoencoderKL, files, "vae_config"), LEGACY_VAE_NAMES)
+
+
+def _text_encoder(files: Files) -> Network:
+    config = CLIPTextConfig.from_dict(read_json(files, "text_encoder_config"))
+    return Network(lambda: CLIPTextModel(config), CLIP_TEXT_NAMES, CLIP_UNUSED)
 
 
 def _triposr(files: Files) -> dict[str, Network]:
@@ -83,7 +101,7 @@ def _triposr(files: Files) -> dict[str, Network]:
 
 
 def _openlrm(files: Files) -> dict[str, Network]:
-    config = openlrm_config(_read_json(files, "config"))
+    config = openlrm_config(read_json(files, "config"))
     return {"reconstructor": Network(lambda: OpenLRM(config), OPENLRM_NAMES)}
 
 
@@ -115,7 +133,12 @@ def openlrm_config(public: Mapping[str, Any]) -> OpenLRMConfig:
         raise PackError(f"OpenLRM's config.json does not know {error}: is it the pack's file?") from error
 
 
-def _read_json(files: Files, role: str) -> dict[str, Any]:
+def read_json(files: Files, role: str) -> dict[str, Any]:
+    """One of the pack's configuration files.
+
+    Raises:
+        PackError: it is missing or holds no JSON object.
+    """
     try:
         data = json.loads(files[role].read_text(encoding="utf-8"))
     except KeyError as error:
@@ -131,4 +154,6 @@ KINDS: dict[str, Callable[[Files], dict[str, Network]]] = {
     "zero123plus-instantmesh": _zero123plus_instantmesh,
     "triposr": _triposr,
     "openlrm": _openlrm,
+    "marigold-iid": _marigold,
+    "foreground": lambda files: {},  # an ONNX graph, which brings its own parameter list
 }

@@ -37,7 +37,7 @@ def write_asset(asset: Asset, folder: Path, *, name: str, options: Options, pack
 
         asset.glb  foreground.png  report.json
         maps/{base_color,roughness,metallic,normal}.png
-        views/{rgb,normal}_{0..5}.png
+        views/{rgb,normal}_{0..5}.png           on a route that makes views
 
     Raises:
         OutputError: a file cannot be written.
@@ -75,6 +75,7 @@ def make_report(asset: Asset, *, name: str, options: Options, pack: PackIdentity
     """What report.json holds; seconds and megabytes, angles in degrees, PSNR in dB."""
     return {
         "name": name,
+        "route": asset.route,
         "pack": pack.name,
         "pack_revision": pack.revision,
         "device": describe(pack.device),
@@ -88,7 +89,9 @@ def make_report(asset: Asset, *, name: str, options: Options, pack: PackIdentity
         "faces": len(asset.textured.faces),
         "watertight": asset.mesh.watertight,
         "components": asset.mesh.components,
-        "estimated_elevation_degrees": asset.views.elevation_degrees,
+        "views": len(asset.views.rgba),
+        "estimated_elevation_degrees": asset.views.elevation_degrees if len(asset.views.rgba) else None,
+        "materials": asdict(asset.textured.materials),
         "foreground_method": asset.foreground.method,
         "fidelity": asdict(asset.fidelity),
         "reference_camera": reference_camera_of_glb(asset.textured, options.height_metres),

@@ -1,15 +1,16 @@
-"""Stage 4: from the views to a field of SDF, albedo, roughness and metallic."""
+"""Stage 4: from the views, or from the image itself, to a field of SDF, albedo, roughness and metallic."""
 
 from __future__ import annotations
 
 import numpy as np
+import torch
 from jaxtyping import Float, Float32, Int32
 from torch import Tensor
 
 from backend.device import autocast
 from backend.models.interfaces import OnFraction, ReconstructedField, SurfacedField
-from backend.packs.loading import Pack
-from backend.pipeline.stage_data import Field, FieldSamples, NormalViews, Progress, Views
+from backend.packs.loading import LrmPack, Pack
+from backend.pipeline.stage_data import Field, FieldSamples, Foreground, NormalViews, Progress, Views
 
 
 def reconstruct_field(views: Views, normal_views: NormalViews, pack: Pack, progress: Progress) -> Field:
@@ -18,17 +19,31 @@ def reconstruct_field(views: Views, normal_views: NormalViews, pack: Pack, progr
     with autocast(pack.device):
         field = pack.reconstructor.reconstruct(views.rgba, normal_views.normals, normal_views.depth)
     progress.advance("field", 1.0)
+    return _on_device(field, pack.device)
+
+
+def reconstruct_field_of_image(foreground: Foreground, pack: LrmPack, progress: Progress) -> Field:
+    """Encode the image itself; the field is then queried by the mesh and texture stages."""
+    progress.advance("field", 0.0)
+    reference = np.round(foreground.image * 255).astype(np.uint8)
+    with autocast(pack.device):
+        field = pack.reconstructor.reconstruct(reference)
+    progress.advance("field", 1.0)
+    return _on_device(field, pack.device)
+
+
+def _on_device(field: ReconstructedField, device: torch.device) -> Field:
     if isinstance(field, SurfacedField):
-        return _DeviceSurfacedField(field, pack)
-    return _DeviceField(field, pack)
+        return _DeviceSurfacedField(field, device)
+    return _DeviceField(field, device)
 
 
 class _DeviceField:
     """Queries run in the device's precision and come back where the points were."""
 
-    def __init__(self, field: ReconstructedField, pack: Pack) -> None:
+    def __init__(self, field: ReconstructedField, device: torch.device) -> None:
         self._field = field
-        self._device = pack.device
+        self._device = device
         self.half_extent = field.half_extent
 
     def sdf(self, points: Float[Tensor, "point 3"]) -> Float[Tensor, " point"]:
@@ -42,16 +57,16 @@ class _DeviceField:
         return FieldSamples(
             values.sdf.float().to(home),
             values.albedo.float().to(home),
-            values.roughness.float().to(home),
-            values.metallic.float().to(home),
+            None if values.roughness is None else values.roughness.float().to(home),
+            None if values.metallic is None else values.metallic.float().to(home),
         )
 
 
 class _DeviceSurfacedField(_DeviceField):
     """The same for a field that brings its own surface."""
 
-    def __init__(self, field: SurfacedField, pack: Pack) -> None:
-        super().__init__(field, pack)
+    def __init__(self, field: SurfacedField, device: torch.device) -> None:
+        super().__init__(field, device)
         self._surfaced = field
 
     def surface(

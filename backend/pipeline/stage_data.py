@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
+import torch
 from jaxtyping import Float, Float32, Int32, UInt8
 from torch import Tensor
 
-from backend.geometry.cameras import Cameras
+from backend.geometry.cameras import Cameras, six_view_cameras
+from backend.protocol import MULTIVIEW
 
 STAGES = ("foreground", "views", "normals", "field", "mesh", "textures", "export")
 
@@ -36,6 +38,8 @@ class Options:
     """Classifier-free guidance scale; the pack's default when None."""
     height_metres: float = 1.0
     """Height of the exported asset."""
+    route: str | None = None
+    """One of protocol.ROUTES; the pack's own when None."""
 
 
 class Progress(Protocol):
@@ -61,12 +65,12 @@ class Foreground:
 
 @dataclass(frozen=True)
 class Views:
-    """Six generated views."""
+    """Six generated views; none on a route that goes straight from the image to the field."""
 
     rgba: Float[Tensor, "view 4 size size"]
     cameras: Cameras
     elevation_degrees: float
-    """Estimated elevation of the reference view."""
+    """Elevation of the reference view: estimated, or 0 in a frame that is the reference camera's own."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,12 @@ class NormalViews:
     """Distance along the viewing axis, for packs that predict it."""
 
 
+def no_views() -> tuple[Views, NormalViews]:
+    """What a route without views has: zero of each."""
+    nothing = torch.zeros(0, 4, 1, 1)
+    return Views(nothing, six_view_cameras(1.0)[[]], 0.0), NormalViews(nothing[:, :3], None)
+
+
 @dataclass(frozen=True)
 class FieldSamples:
     """The field's values at points."""
@@ -86,8 +96,9 @@ class FieldSamples:
     """Signed distance in model units, negative inside."""
     albedo: Float[Tensor, "point 3"]
     """sRGB in [0, 1]."""
-    roughness: Float[Tensor, " point"]
-    metallic: Float[Tensor, " point"]
+    roughness: Float[Tensor, " point"] | None
+    """None, like `metallic`, from a network without a material head."""
+    metallic: Float[Tensor, " point"] | None
 
 
 class Field(Protocol):
@@ -141,6 +152,27 @@ class Maps:
 
 
 @dataclass(frozen=True)
+class MaterialImages:
+    """Roughness and metallic as a material model sees them in pictures of the object."""
+
+    images: Float32[np.ndarray, "view size size 4"]
+    """Roughness, metallic, nothing, and the object's alpha: of the six views, or of the reference alone."""
+    model: str
+    """The material model's pack."""
+
+
+@dataclass(frozen=True)
+class MaterialSource:
+    """Where an asset's roughness and metallic come from."""
+
+    source: str
+    """'field', 'defaults', or the name of the material model's pack."""
+    roughness: float | None = None
+    """With 'defaults' and a material model: the one value wherever nothing was seen."""
+    metallic: float | None = None
+
+
+@dataclass(frozen=True)
 class TexturedMesh:
     """The mesh split along its UV seams, with its maps and the camera of the reference image."""
 
@@ -154,6 +186,7 @@ class TexturedMesh:
     maps: Maps
     reference_camera: Cameras
     """One camera, registered to the foreground crop, in the mesh's frame."""
+    materials: MaterialSource = MaterialSource("field")
 
 
 @dataclass(frozen=True)
@@ -180,3 +213,5 @@ class Asset:
     """Wall seconds of each stage."""
     peak_memory_mb: dict[str, float]
     """Process peak resident memory at each stage's end."""
+    route: str = MULTIVIEW
+    """One of protocol.ROUTES."""

@@ -1,9 +1,10 @@
-"""Stage 6: UVs, and the maps baked from the field, the generated views and the reference image.
+"""Stage 6: UVs, and the maps baked from the field, the generated views (if any) and the reference image.
 
 Base colour is painted in layers, each trusted where it sees the surface well and feathered elsewhere: the
 field's albedo everywhere, over it the six views, over them the reference image at its own resolution. What
 lies below is first shifted by a low-frequency offset to agree with the layer above, so that no seam shows
-where that layer ends. The field knows every point, so no texel is left to guess.
+where that layer ends. The field knows every point, so no texel is left to guess. Roughness and metallic are
+the field's too, or as pipeline.materials says.
 """
 
 from __future__ import annotations
@@ -25,7 +26,18 @@ from backend.geometry.tangent_space import encode_normals, to_tangent_space
 from backend.geometry.texels import Texels, rasterise_texels
 from backend.geometry.uv_atlas import UvMesh, unwrap
 from backend.geometry.vertex_frames import unit, vertex_tangents
-from backend.pipeline.stage_data import Field, Foreground, Maps, Mesh, Progress, TexturedMesh, Views
+from backend.pipeline.materials import DEFAULTS, FROM_FIELD, spread_over_surface
+from backend.pipeline.stage_data import (
+    Field,
+    Foreground,
+    Maps,
+    MaterialImages,
+    MaterialSource,
+    Mesh,
+    Progress,
+    TexturedMesh,
+    Views,
+)
 
 FIELD_MAP_SIZE = 256
 """Largest map sampled from the field itself: about a sample for each cell of the isosurface's grid."""
@@ -43,9 +55,18 @@ REFERENCE_FEATHER = Feather(cosine=(0.15, 0.5), edge=(0.004, 0.025))
 
 
 def bake_textures(
-    mesh: Mesh, field: Field, views: Views, foreground: Foreground, size: int, progress: Progress
+    mesh: Mesh,
+    field: Field,
+    views: Views,
+    foreground: Foreground,
+    size: int,
+    progress: Progress,
+    materials: MaterialImages | None = None,
 ) -> TexturedMesh:
-    """The mesh with UVs, tangents and four maps of `size` texels a side."""
+    """The mesh with UVs, tangents and four maps of `size` texels a side.
+
+    `materials`, seen in the views or, where there are none, in the foreground, go before the field's.
+    """
     atlas = unwrap(mesh.vertices, mesh.faces, mesh.normals, size)
     progress.advance("textures", 0.2)
     vertices, normals = mesh.vertices[atlas.source_vertex], mesh.normals[atlas.source_vertex]
@@ -66,14 +87,25 @@ def bake_textures(
     camera = register_reference(mesh.vertices, mesh.faces, alpha, views.elevation_degrees)
     progress.advance("textures", 0.75)
     scene, unit_normals = RayScene(mesh.vertices, mesh.faces), unit(texel_normals)
+    seen_by = _in_mesh_frame(views.cameras.to("cpu"), mesh)
+    pictures = views.rgba.detach().float().cpu().permute(0, 2, 3, 1).contiguous().numpy()
     layers = (
-        _blend_views(views, mesh, scene, points, unit_normals),
+        _blend_views(pictures, seen_by, scene, points, unit_normals),
         project_image(foreground.image, camera, scene, points, unit_normals, REFERENCE_FEATHER),
     )
     progress.advance("textures", 0.9)
     colour = field_maps.albedo.reshape(-1, 3)[texels.index]
     for layer in layers:
         colour = _lay_over(colour, layer, points, mesh, texels)
+    material, source = _without_model(field_maps)
+    if materials is not None:
+        seen = (
+            _blend_views(materials.images, seen_by, scene, points, unit_normals)
+            if len(pictures)
+            else project_image(materials.images[0], camera, scene, points, unit_normals, REFERENCE_FEATHER)
+        )
+        values, source = spread_over_surface(seen, materials.model)
+        material = texels.paint(values)
     progress.advance("textures", 1.0)
     return TexturedMesh(
         vertices=vertices,
@@ -83,11 +115,12 @@ def bake_textures(
         uvs=atlas.uvs,
         maps=Maps(
             base_color=_to_bytes(texels.paint(colour)),
-            roughness=_to_bytes(field_maps.roughness),
-            metallic=_to_bytes(field_maps.metallic),
+            roughness=_to_bytes(material[..., 0]),
+            metallic=_to_bytes(material[..., 1]),
             normal=encode_normals(texels.paint(local_normals)),
         ),
         reference_camera=camera,
+        materials=source,
     )
 
 
@@ -96,14 +129,17 @@ class _FieldMaps:
     """The field over the atlas; nothing is missing outside the islands."""
 
     albedo: Float32[np.ndarray, "size size 3"]
-    roughness: Float32[np.ndarray, "size size"]
-    metallic: Float32[np.ndarray, "size size"]
     normal: Float32[np.ndarray, "size size 3"]
     """Outward, in the mesh's frame."""
+    material: Float32[np.ndarray, "size size 2"] | None
+    """Roughness and metallic; None from a field that knows neither."""
 
     def resized(self, size: int) -> _FieldMaps:
-        maps = (self.albedo, self.roughness, self.metallic, self.normal)
-        return _FieldMaps(*(cv2.resize(m, (size, size), interpolation=cv2.INTER_LINEAR) for m in maps))
+        def resize(values: np.ndarray) -> np.ndarray:
+            return cv2.resize(values, (size, size), interpolation=cv2.INTER_LINEAR)
+
+        material = None if self.material is None else resize(self.material)
+        return _FieldMaps(resize(self.albedo), resize(self.normal), material)
 
 
 def _sample_field(mesh: Mesh, field: Field, atlas: UvMesh, size: int, progress: Progress) -> _FieldMaps:
@@ -117,33 +153,40 @@ def _sample_field(mesh: Mesh, field: Field, atlas: UvMesh, size: int, progress: 
     gradient[noise] = smooth[noise]
     progress.advance("textures", 0.4)
     albedo = np.empty((len(points), 3), np.float32)
-    material = np.empty((len(points), 2), np.float32)
+    material: Float32[np.ndarray, "point 2"] | None = np.empty((len(points), 2), np.float32)
     with torch.inference_mode():
         for start in range(0, len(points), QUERY_BATCH):
             batch = slice(start, start + QUERY_BATCH)
             samples = field.sample(torch.from_numpy(points[batch]))
             albedo[batch] = samples.albedo.cpu().numpy()
-            material[batch, 0] = samples.roughness.cpu().numpy()
-            material[batch, 1] = samples.metallic.cpu().numpy()
+            if samples.roughness is None or samples.metallic is None:
+                material = None
+            elif material is not None:
+                material[batch] = torch.stack([samples.roughness, samples.metallic], dim=1).cpu().numpy()
             progress.advance("textures", 0.4 + 0.15 * start / len(points))
     return _FieldMaps(
-        texels.paint(albedo),
-        texels.paint(material[:, 0]),
-        texels.paint(material[:, 1]),
-        texels.paint(gradient),
+        texels.paint(albedo), texels.paint(gradient), None if material is None else texels.paint(material)
     )
 
 
+def _without_model(
+    field_maps: _FieldMaps,
+) -> tuple[Float32[np.ndarray, "size size 2"], MaterialSource]:
+    """The field's roughness and metallic, or the defaults."""
+    if field_maps.material is not None:
+        return field_maps.material, FROM_FIELD
+    constants = np.array([DEFAULTS.roughness, DEFAULTS.metallic], np.float32)
+    return np.broadcast_to(constants, (*field_maps.albedo.shape[:2], 2)), DEFAULTS
+
+
 def _blend_views(
-    views: Views,
-    mesh: Mesh,
+    images: Float32[np.ndarray, "view side side 4"],
+    cameras: Cameras,
     scene: RayScene,
     points: Float32[np.ndarray, "texel 3"],
     normals: Float32[np.ndarray, "texel 3"],
 ) -> Projection:
-    """What the six views see, those that see a point best deciding."""
-    cameras = _in_mesh_frame(views.cameras.to("cpu"), mesh)
-    images = views.rgba.detach().float().cpu().permute(0, 2, 3, 1).contiguous().numpy()
+    """What the views see, those that see a point best deciding. The cameras are in the mesh's frame."""
     total = np.zeros((len(points), 3), np.float32)
     weights = np.zeros(len(points), np.float32)
     for index, image in enumerate(images):

@@ -18,10 +18,8 @@ from jaxtyping import Float
 from torch import Tensor
 from tqdm import tqdm
 
-from backend.training.assets import load_model
 from backend.training.dataset import REFERENCE_SIZE, VIEW_SIZE, is_validation
-from backend.training.procedural import random_model
-from backend.training.render_dataset import Source, list_sources, posed, render_reference
+from backend.training.render_dataset import Source, draw_model, list_sources, render_reference
 from backend.training.rendering import Renderer
 
 IMAGES_PER_MODEL = 4
@@ -135,9 +133,8 @@ def _render_shard(folder: Path, number: int, sources: list[Source], seed: int) -
     }
     with Renderer(REFERENCE_SIZE) as renderer:
         for i, source in enumerate(tqdm(sources, desc=f"references {number}", unit="model")):
-            rng = np.random.default_rng([seed, number, i])
-            model = random_model(rng) if source.path is None else load_model(source.path)
-            model = posed(model.with_random_materials(rng, recolour=0.3), rng, stretch=0.2)
+            rng = np.random.default_rng([seed, number, i, 1])
+            model = draw_model(source, rng)
             for row in range(i * IMAGES_PER_MODEL, (i + 1) * IMAGES_PER_MODEL):
                 turned = model.turned(rng.uniform(0, 360))
                 for name, value in render_reference(turned, 0.0, renderer, rng).items():

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from scipy.spatial.transform import Rotation
 from tqdm import tqdm
 
 from backend.geometry.cameras import Cameras, orbit_cameras, six_view_cameras
@@ -28,11 +29,21 @@ from backend.training.dataset import (
     VIEW_SIZE,
 )
 from backend.training.labels import supervise
+from backend.training.lighting import random_reference_lighting
 from backend.training.procedural import random_model
-from backend.training.rendering import Renderer, random_lighting
+from backend.training.rendering import Renderer
+from backend.training.throughput import StageClock
 
 FILL = 0.85
 """Share of the reference crop's side that the object's box fills."""
+_ELEVATIONS, _FOVS = (-10.0, 45.0), (15.0, 60.0)
+"""Bounds of the reference cameras, degrees."""
+_ROLL_DEGREES, _AIM_SHARE = 2.5, 0.3
+"""Deviation of the roll; how far beside the object a camera aims at most, in half fields of view."""
+_FILLS, _SHIFT = (0.8, 0.9), 0.03
+"""How much of a crop an imperfect mask lets the object fill, and how far off its middle (NDC)."""
+PROCEDURAL_SHARE = 0.4
+"""Of a dataset's samples."""
 _CATEGORY_SHARE = {"modular": 0.3}
 """Walls, floors and roads are a quarter of the assets and little of what users want."""
 
@@ -73,25 +84,61 @@ def posed(model: Model, rng: np.random.Generator, stretch: float) -> Model:
     return model.transformed(scale, np.zeros(3)).turned(rng.uniform(0, 360)).in_sphere()
 
 
+def draw_model(source: Source, rng: np.random.Generator) -> Model:
+    """A source's model in a random pose; assets in random materials, procedural shapes in their own."""
+    if source.path is None:
+        model = random_model(rng)
+    else:
+        model = load_model(source.path).with_random_materials(rng, recolour=0.3)
+    return posed(model, rng, stretch=0.2)
+
+
 def reference_camera(model: Model, azimuth: float, elevation: float, fov: float) -> Cameras:
     """A camera at some distance whose square image is cropped to the model as `Foreground` is."""
-    distance = 0.5 / np.sin(np.radians(fov / 2)) * 1.1
-    camera = orbit_cameras([azimuth], [elevation], distance, fov)
+    return _cropped(_orbit(azimuth, elevation, fov), model, FILL)
+
+
+def jittered_camera(model: Model, azimuth: float, rng: np.random.Generator) -> tuple[Cameras, float]:
+    """As `reference_camera`, the way people hold cameras; returns its elevation in degrees as well.
+
+    It rolls a little, aims beside the object (which a crop does not undo: the perspective stays oblique), and
+    the crop is no better than a mask found by a network.
+    """
+    elevation = float(np.clip(rng.normal(15, 15), *_ELEVATIONS))
+    fov = float(rng.uniform(*_FOVS))
+    camera = _orbit(azimuth, elevation, fov)
+    roll = np.radians(np.clip(rng.normal(0, _ROLL_DEGREES), -3 * _ROLL_DEGREES, 3 * _ROLL_DEGREES))
+    yaw, pitch = np.radians(rng.uniform(-1, 1, 2) * _AIM_SHARE * fov / 2)
+    turn = torch.eye(4)
+    turn[:3, :3] = torch.from_numpy(Rotation.from_euler("ZYX", [roll, yaw, pitch]).as_matrix())
+    turned = Cameras(camera.camera_to_world @ turn, camera.focal, camera.centre)
+    shift = rng.uniform(-_SHIFT, _SHIFT, 2)
+    return _cropped(turned, model, float(rng.uniform(*_FILLS)), shift), elevation
+
+
+def _orbit(azimuth: float, elevation: float, fov: float) -> Cameras:
+    """Far enough away for the model's bounding sphere."""
+    return orbit_cameras([azimuth], [elevation], float(0.55 / np.sin(np.radians(fov / 2))), fov)
+
+
+def _cropped(camera: Cameras, model: Model, fill: float, shift: np.ndarray | None = None) -> Cameras:
+    """The camera of the square crop in which the model's box fills that share, `shift` off the middle."""
     ndc, _ = camera.project(torch.from_numpy(model.triangles.reshape(-1, 3)))
     low, high = ndc[0].amin(0), ndc[0].amax(0)
-    zoom = 2 * FILL / float((high - low).max())
+    zoom = 2 * fill / float((high - low).max())
     centre = -(low + high) / 2 * zoom
+    if shift is not None:
+        centre = centre + torch.from_numpy(shift).float()
     return Cameras(camera.camera_to_world, camera.focal * zoom, centre[None])
 
 
 def render_reference(
     model: Model, azimuth: float, renderer: Renderer, rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
-    """One reference image from `azimuth`, at a random elevation, field of view and light, with the positions
-    of the first and last surfaces behind it at half its size."""
-    elevation = float(np.clip(rng.normal(15, 15), -20, 60))
-    camera = reference_camera(model, azimuth, elevation, rng.uniform(15, 60))
-    front = renderer.render(model, camera, random_lighting(rng))
+    """One reference image from `azimuth`, by a jittered camera in random light, with the positions of the
+    first and last surfaces behind its pixels, at half its size."""
+    camera, elevation = jittered_camera(model, azimuth, rng)
+    front = renderer.render(model, camera, random_reference_lighting(rng))
     back = renderer.render(model, camera, farthest=True)
     return {
         "rgba": _bytes(np.concatenate([front.rgb[0], front.alpha[0, ..., None]], -1)),
@@ -102,7 +149,11 @@ def render_reference(
 
 
 def render_sample(
-    model: Model, renderer: Renderer, reference_renderer: Renderer, rng: np.random.Generator
+    model: Model,
+    renderer: Renderer,
+    reference_renderer: Renderer,
+    rng: np.random.Generator,
+    clock: StageClock,
 ) -> dict[str, np.ndarray]:
     """Every channel of one stored sample (see CHANNELS), for a model in the model frame.
 
@@ -110,9 +161,11 @@ def render_sample(
         renderer: of the six views.
         reference_renderer: of the reference images.
     """
-    views = renderer.render(model, six_view_cameras(VIEW_DISTANCE))
-    references = [render_reference(model, 60.0 * k, reference_renderer, rng) for k in range(REFERENCES)]
-    labels = supervise(model, POINTS, SURFACE_POINTS, rng)
+    with clock.stage("render"):
+        views = renderer.render(model, six_view_cameras(VIEW_DISTANCE))
+        references = [render_reference(model, 60.0 * k, reference_renderer, rng) for k in range(REFERENCES)]
+    with clock.stage("labels"):
+        labels = supervise(model, POINTS, SURFACE_POINTS, rng)
     surface = labels.surface
     material = np.concatenate([surface.albedo, surface.roughness[:, None], surface.metallic[:, None]], axis=1)
     return {
@@ -142,16 +195,20 @@ def render_shard(folder: Path, number: int, sources: list[Source], seed: int) ->
         )
         for name, (shape, dtype) in CHANNELS.items()
     }
+    clock = StageClock()
     with Renderer(VIEW_SIZE) as renderer, Renderer(REFERENCE_SIZE) as reference_renderer:
         for row, source in enumerate(tqdm(sources, desc=target.name, unit="sample")):
             rng = np.random.default_rng([seed, number, row])
-            model = random_model(rng) if source.path is None else load_model(source.path)
-            model = posed(model.with_random_materials(rng, recolour=0.3), rng, stretch=0.2)
-            for name, value in render_sample(model, renderer, reference_renderer, rng).items():
-                arrays[name][row] = value
+            with clock.stage("models"):
+                model = draw_model(source, rng)
+            channels = render_sample(model, renderer, reference_renderer, rng, clock)
+            with clock.stage("write"):
+                for name, value in channels.items():
+                    arrays[name][row] = value
     entries = [{"name": source.name, "pack": source.pack} for source in sources]
     (partial / "index.json").write_text(json.dumps({"seed": seed, "samples": entries}))
     partial.rename(target)
+    print(f"{target.name}: {clock.report(len(sources))}.")
 
 
 def render_dataset(
@@ -166,7 +223,7 @@ def render_dataset(
     rng = np.random.default_rng(seed)
     sources: list[Source] = []
     while len(sources) < samples:
-        sources += list_sources(data, procedural_share=0.25, rng=rng)
+        sources += list_sources(data, PROCEDURAL_SHARE, rng)
     sources = sources[:samples]
     for number in range(worker, -(-samples // shard_size), workers):
         render_shard(folder, number, sources[number * shard_size : (number + 1) * shard_size], seed)

@@ -11,97 +11,27 @@ from types import TracebackType
 
 import moderngl
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Float64, UInt8
 
 from backend.geometry.cameras import Cameras
-from backend.training.assets import Model
+from backend.training.assets import Model, Part
+from backend.training.environments import HEIGHT, WIDTH
+from backend.training.lighting import STUDIO as STUDIO
+from backend.training.lighting import Lighting as Lighting
+from backend.training.lighting import random_lighting as random_lighting
+from backend.training.shaders import (
+    FRAGMENT,
+    RESOLVE_FRAGMENT,
+    RESOLVE_VERTEX,
+    SHADOW_FRAGMENT,
+    SHADOW_VERTEX,
+    VERTEX,
+)
 
 _NEAR, _FAR = 0.05, 50.0
-_Resource = moderngl.VertexArray | moderngl.Buffer | moderngl.Texture
-
-_VERTEX = """
-#version 330
-uniform mat4 view_projection;
-in vec3 in_position; in vec3 in_normal; in vec2 in_uv; in vec3 in_colour; in vec2 in_material;
-out vec3 position; out vec3 normal; out vec2 uv; out vec3 colour; out vec2 material;
-void main() {
-    position = in_position; normal = in_normal; uv = in_uv; colour = in_colour; material = in_material;
-    gl_Position = view_projection * vec4(in_position, 1.0);
-}
-"""
-
-_FRAGMENT = """
-#version 330
-uniform sampler2D base; uniform bool textured; uniform vec3 eye; uniform vec3 axis;
-uniform vec3 sky; uniform vec3 ground; uniform vec3 light_direction[2]; uniform vec3 light_colour[2];
-in vec3 position; in vec3 normal; in vec2 uv; in vec3 colour; in vec2 material;
-layout(location = 0) out vec4 shaded;    // sRGB
-layout(location = 1) out vec4 albedo;    // sRGB
-layout(location = 2) out vec4 surface;   // world normal, depth
-layout(location = 3) out vec2 rough_metal;
-vec3 to_linear(vec3 c) { return mix(c / 12.92, pow((c + 0.055) / 1.055, vec3(2.4)), step(0.04045, c)); }
-vec3 to_srgb(vec3 c) {
-    c = clamp(c, 0.0, 1.0);
-    return mix(c * 12.92, 1.055 * pow(c, vec3(1.0 / 2.4)) - 0.055, step(0.0031308, c));
-}
-void main() {
-    vec3 tint = textured ? colour * to_linear(texture(base, uv).rgb) : colour;
-    vec3 v = normalize(eye - position);
-    vec3 n = normalize(normal);
-    if (!gl_FrontFacing && dot(n, v) < 0.0) n = -n;
-    float roughness = material.x, metallic = material.y, alpha = roughness * roughness;
-    vec3 f0 = mix(vec3(0.04), tint, metallic);
-    float n_v = max(dot(n, v), 1e-3);
-    vec3 fresnel = f0 + (max(vec3(1.0 - roughness), f0) - f0) * pow(1.0 - n_v, 5.0);
-    vec3 diffuse = tint * (1.0 - metallic);
-    vec3 reflected = reflect(-v, n);
-    float soft = mix(0.15, 1.0, roughness);
-    vec3 light = diffuse * mix(ground, sky, n.y * 0.5 + 0.5)
-               + fresnel * mix(ground, sky, smoothstep(-soft, soft, reflected.y)) * mix(1.0, 0.7, roughness);
-    for (int i = 0; i < 2; ++i) {                       // Cook-Torrance with GGX (Walter et al. 2007)
-        vec3 l = light_direction[i], h = normalize(l + v);
-        float n_l = max(dot(n, l), 0.0), n_h = max(dot(n, h), 0.0), l_h = max(dot(l, h), 0.0);
-        float a2 = max(alpha * alpha, 1e-3), d = n_h * n_h * (a2 - 1.0) + 1.0;
-        float k = (roughness + 1.0) * (roughness + 1.0) / 8.0;
-        float visible = 1.0 / ((n_l * (1.0 - k) + k) * (n_v * (1.0 - k) + k));
-        vec3 f = f0 + (1.0 - f0) * pow(1.0 - l_h, 5.0);
-        light += light_colour[i] * n_l * (diffuse + f * min(a2 / (3.14159 * d * d), 20.0) * visible * 0.25);
-    }
-    shaded = vec4(to_srgb(light), 1.0);
-    albedo = vec4(to_srgb(tint), 1.0);
-    surface = vec4(n, dot(position - eye, axis));
-    rough_metal = vec2(roughness, metallic);
-}
-"""
-
-
-@dataclass(frozen=True)
-class Lighting:
-    """A sky dome of two colours and two distant lights; linear radiance."""
-
-    sky: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    ground: tuple[float, float, float] = (0.7, 0.7, 0.7)
-    directions: tuple[tuple[float, float, float], ...] = ((0.0, 1.0, 0.0), (0.0, 1.0, 0.0))
-    colours: tuple[tuple[float, float, float], ...] = ((0.0, 0.0, 0.0), (0.0, 0.0, 0.0))
-
-
-STUDIO = Lighting()
-"""Even light: the six views are rendered in it, so that the view model also learns to take light off."""
-
-
-def random_lighting(rng: np.random.Generator) -> Lighting:
-    """Light of a reference image: coloured sky and ground, a key light from above and a weaker fill."""
-
-    def warm(low: float, high: float) -> tuple[float, float, float]:
-        level, warmth = rng.uniform(low, high), rng.normal(0, 0.06)
-        return (level * (1 + warmth), level, level * (1 - warmth))
-
-    directions = []
-    for low in (0.15, -0.3):
-        azimuth, height = rng.uniform(0, 2 * np.pi), rng.uniform(low, 0.95)
-        flat = float(np.sqrt(1 - height**2))
-        directions.append((flat * float(np.sin(azimuth)), float(height), flat * float(np.cos(azimuth))))
-    return Lighting(warm(0.4, 1.0), warm(0.2, 0.7), tuple(directions), (warm(0.0, 0.9), warm(0.0, 0.3)))
+_SHADOW_SIZE = 256
+_BASE, _SURFACE, _SURROUNDINGS, _SHADOW, _TARGETS = range(5)
+"""Texture units."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +52,42 @@ class Rendering:
     metallic: Float32[np.ndarray, "view size size"]
 
 
+class _Batch:
+    """One part of a model in the renderer's memory."""
+
+    def __init__(
+        self,
+        context: moderngl.Context,
+        part: Part,
+        program: moderngl.Program,
+        shadow_program: moderngl.Program,
+    ) -> None:
+        material = np.stack([part.roughness, part.metallic], axis=-1)
+        corners = (part.positions, part.normals, part.uvs, part.colour)
+        rows = [corner.reshape(-1, corner.shape[-1]) for corner in corners]
+        packed = np.concatenate([*rows, np.repeat(material, 3, axis=0)], axis=1).astype("f4")
+        self._buffer = context.buffer(packed.tobytes())
+        names = ("in_position", "in_normal", "in_uv", "in_colour", "in_material")
+        self._vertices = context.vertex_array(program, [(self._buffer, "3f 3f 2f 3f 2f", *names)])
+        self._depth = context.vertex_array(shadow_program, [(self._buffer, "3f 40x", "in_position")])
+        self.texture = _texture(context, part.texture)
+        self.surface_texture = _texture(context, part.surface_texture)
+
+    def draw(self) -> None:
+        for texture, unit in ((self.texture, _BASE), (self.surface_texture, _SURFACE)):
+            if texture is not None:
+                texture.use(unit)
+        self._vertices.render()
+
+    def draw_depth(self) -> None:
+        self._depth.render()
+
+    def release(self) -> None:
+        for resource in (self.texture, self.surface_texture, self._vertices, self._depth, self._buffer):
+            if resource is not None:
+                resource.release()
+
+
 class Renderer:
     """An OpenGL context with a square framebuffer of `size` times `supersampling` pixels."""
 
@@ -130,14 +96,34 @@ class Renderer:
         self.supersampling = supersampling
         self._context = moderngl.create_context(standalone=True, backend="egl")  # type: ignore[arg-type]
         side = size * supersampling
-        # Eight bits where the reader keeps eight bits: reading back is most of a view's time.
         self._targets = [
             self._context.texture((side, side), components, dtype=dtype)
             for components, dtype in ((4, "f1"), (4, "f1"), (4, "f4"), (2, "f1"))
         ]
         self._depth = self._context.depth_renderbuffer((side, side))
         self._framebuffer = self._context.framebuffer(self._targets, self._depth)
-        self._program = self._context.program(vertex_shader=_VERTEX, fragment_shader=_FRAGMENT)
+        self._program = self._context.program(vertex_shader=VERTEX, fragment_shader=FRAGMENT)
+        resolve = self._context.program(vertex_shader=RESOLVE_VERTEX, fragment_shader=RESOLVE_FRAGMENT)
+        for unit, name in enumerate(("shaded", "albedo", "surface", "rough_metal")):
+            _assign(resolve, name, _TARGETS + unit)
+        _assign(resolve, "supersampling", supersampling)
+        self._whole_image = self._context.vertex_array(resolve, [])
+        self._resolved = [self._context.texture((size, size), n, dtype="f4") for n in (4, 4, 4, 1)]
+        self._resolved_framebuffer = self._context.framebuffer(self._resolved)
+        self._shadow_program = self._context.program(
+            vertex_shader=SHADOW_VERTEX, fragment_shader=SHADOW_FRAGMENT
+        )
+        self._shadow_map = self._context.depth_texture((_SHADOW_SIZE, _SHADOW_SIZE))
+        self._shadow_map.compare_func = "<="
+        self._shadow_map.repeat_x = self._shadow_map.repeat_y = False
+        self._shadow_framebuffer = self._context.framebuffer(depth_attachment=self._shadow_map)
+        self._surroundings = self._context.texture3d((WIDTH, HEIGHT, 6), 3, dtype="f4")
+        self._surroundings.filter = (moderngl.LINEAR, moderngl.LINEAR)
+        self._surroundings.repeat_y = self._surroundings.repeat_z = False
+        self._uploaded: tuple[Model, list[_Batch]] | None = None
+        units = {"base": _BASE, "surface_map": _SURFACE, "surroundings": _SURROUNDINGS, "shadow_map": _SHADOW}
+        for name, unit in units.items():
+            self._set(name, unit)
 
     def __enter__(self) -> Renderer:
         return self
@@ -159,114 +145,98 @@ class Renderer:
             return self._render(model, cameras, lighting, farthest)
 
     def _render(self, model: Model, cameras: Cameras, lighting: Lighting, farthest: bool) -> Rendering:
-        batches, resources = self._upload(model)
         self._context.enable(moderngl.DEPTH_TEST)
         self._context.disable(moderngl.CULL_FACE)
+        batches = self._upload(model)
+        self._light(model, lighting, batches)
         self._context.depth_func = ">" if farthest else "<"
         matrices = cameras.world_to_camera.numpy().astype(np.float64)
         frames = []
         for view in range(len(cameras)):
             projection = _projection(float(cameras.focal[view]), cameras.centre[view].numpy())
-            self._set("view_projection", (projection @ matrices[view]).T.astype("f4").tobytes())
-            position = cameras.camera_to_world[view, :3, 3]
-            self._set("eye", tuple(position.tolist()))
+            self._set("view_projection", _bytes_of(projection @ matrices[view]))
+            self._set("eye", tuple(cameras.camera_to_world[view, :3, 3].tolist()))
             self._set("axis", tuple((-cameras.camera_to_world[view, :3, 2]).tolist()))
-            self._set("sky", lighting.sky)
-            self._set("ground", lighting.ground)
-            self._set("light_direction", lighting.directions)
-            self._set("light_colour", lighting.colours)
             self._framebuffer.use()
             self._framebuffer.clear(0.0, 0.0, 0.0, 0.0, depth=0.0 if farthest else 1.0)
-            for vertices, texture in batches:
-                self._set("textured", texture is not None)
-                if texture is not None:
-                    texture.use(0)
-                vertices.render()
-            frames.append(self._read())
-        for resource in resources:
-            resource.release()
+            for batch in batches:
+                self._set("textured", batch.texture is not None)
+                self._set("surface_textured", batch.surface_texture is not None)
+                batch.draw()
+            frames.append(self._resolve())
         return Rendering(*(np.stack(channel) for channel in zip(*frames, strict=True)))
 
+    def _upload(self, model: Model) -> list[_Batch]:
+        """The model's parts on the device; those of the model before make room."""
+        if self._uploaded is None or self._uploaded[0] is not model:
+            for batch in self._uploaded[1] if self._uploaded else []:
+                batch.release()
+            programs = (self._program, self._shadow_program)
+            self._uploaded = (model, [_Batch(self._context, part, *programs) for part in model.parts])
+        return self._uploaded[1]
+
+    def _light(self, model: Model, lighting: Lighting, batches: list[_Batch]) -> None:
+        """Set the lights' uniforms; fill the surroundings and the shadow map where they are asked for."""
+        self._set("sky", lighting.sky)
+        self._set("ground", lighting.ground)
+        self._set("light_direction", lighting.directions)
+        self._set("light_colour", lighting.colours)
+        self._set("surrounded", lighting.environment is not None)
+        if lighting.environment is not None:
+            self._surroundings.write(np.ascontiguousarray(lighting.environment.layers, dtype="f4").tobytes())
+        self._surroundings.use(_SURROUNDINGS)
+        low, high = model.bounds()
+        self._set("contact", lighting.contact)
+        self._set("floor_height", float(low[1]))
+        shadowed = lighting.shadows and max(lighting.colours[0]) > 0
+        self._set("shadowed", shadowed)
+        self._shadow_map.use(_SHADOW)
+        if shadowed:
+            reach = float(np.linalg.norm(high - low)) / 2
+            to_shadow = _shadow_matrix(lighting.directions[0], (low + high) / 2, reach)
+            self._set("to_shadow", _bytes_of(to_shadow))
+            self._set("shadow_texel", 1.0 / _SHADOW_SIZE)
+            _assign(self._shadow_program, "to_shadow", _bytes_of(to_shadow))
+            self._context.depth_func = "<"
+            self._shadow_framebuffer.use()
+            self._shadow_framebuffer.clear(depth=1.0)
+            for batch in batches:
+                batch.draw_depth()
+
     def _set(self, name: str, value: object) -> None:
-        uniform = self._program[name]
-        assert isinstance(uniform, moderngl.Uniform)
-        if isinstance(value, bytes):
-            uniform.write(value)
-        else:
-            uniform.value = value
+        _assign(self._program, name, value)
 
-    def _upload(
-        self, model: Model
-    ) -> tuple[list[tuple[moderngl.VertexArray, moderngl.Texture | None]], list[_Resource]]:
-        batches: list[tuple[moderngl.VertexArray, moderngl.Texture | None]] = []
-        resources: list[_Resource] = []
-        for part in model.parts:
-            count = len(part.positions)
-            material = np.stack([part.roughness, part.metallic], axis=-1)
-            rows = np.concatenate(
-                [
-                    part.positions.reshape(-1, 3),
-                    part.normals.reshape(-1, 3),
-                    part.uvs.reshape(-1, 2),
-                    part.colour.reshape(-1, 3),
-                    np.repeat(material, 3, axis=0),
-                ],
-                axis=1,
-            ).astype("f4")
-            buffer = self._context.buffer(rows.tobytes())
-            vertices = self._context.vertex_array(
-                self._program,
-                [
-                    (
-                        buffer,
-                        "3f 3f 2f 3f 2f",
-                        "in_position",
-                        "in_normal",
-                        "in_uv",
-                        "in_colour",
-                        "in_material",
-                    )
-                ],
-            )
-            assert count * 3 == len(rows)
-            texture = None
-            if part.texture is not None:
-                height, width = part.texture.shape[:2]
-                flipped = np.ascontiguousarray(part.texture[::-1])
-                texture = self._context.texture((width, height), 3, flipped.tobytes(), alignment=1)
-                texture.build_mipmaps()
-                resources.append(texture)
-            batches.append((vertices, texture))
-            resources += [vertices, buffer]
-        return batches, resources
-
-    def _read(self) -> tuple[np.ndarray, ...]:
-        side, n = self.size * self.supersampling, self.supersampling
-        shaded, albedo, surface, material = (
-            np.frombuffer(target.read(alignment=1), dtype=dtype).reshape(side, side, -1)[::-1]
-            for target, dtype in zip(self._targets, ("u1", "u1", "f4", "u1"), strict=True)
+    def _resolve(self) -> tuple[np.ndarray, ...]:
+        """Average the samples of each pixel, and read the channels in the order of `Rendering`."""
+        for unit, target in enumerate(self._targets):
+            target.use(_TARGETS + unit)
+        self._context.disable(moderngl.DEPTH_TEST)
+        self._resolved_framebuffer.use()
+        self._whole_image.render(moderngl.TRIANGLES, vertices=3)
+        self._context.enable(moderngl.DEPTH_TEST)
+        light, matter, shape, metallic = (
+            np.frombuffer(image.read(), dtype="f4").reshape(self.size, self.size, -1)
+            for image in self._resolved
         )
-
-        # Uncovered samples are zero, so plain sums are already weighted by coverage.
-        def total(image: np.ndarray) -> np.ndarray:
-            rows = image.reshape(self.size, n, side, -1).sum(axis=1, dtype="f4")
-            return rows.reshape(self.size, self.size, n, -1).sum(axis=2)
-
-        shaded_sum, surface_sum = total(shaded), total(surface)
-        covered = shaded_sum[..., 3:] / 255
-        weight = covered.clip(1.0)
-        normal = surface_sum[..., :3]
-        normal = normal / np.linalg.norm(normal, axis=-1, keepdims=True).clip(1e-6)
-        material_mean = total(material) / (255 * weight)
         return (
-            shaded_sum[..., :3] / (255 * weight),
-            total(albedo[..., :3]) / (255 * weight),
-            covered[..., 0] / n**2,
-            normal,
-            surface_sum[..., 3] / weight[..., 0],
-            material_mean[..., 0],
-            material_mean[..., 1],
+            light[..., :3],
+            matter[..., :3],
+            light[..., 3],
+            shape[..., :3],
+            matter[..., 3],
+            shape[..., 3],
+            metallic[..., 0],
         )
+
+
+def _assign(program: moderngl.Program, name: str, value: object) -> None:
+    """Set a uniform; matrices come as bytes."""
+    uniform = program[name]
+    assert isinstance(uniform, moderngl.Uniform)
+    if isinstance(value, bytes):
+        uniform.write(value)
+    else:
+        uniform.value = value
 
 
 def _projection(focal: float, centre: np.ndarray) -> np.ndarray:
@@ -275,3 +245,31 @@ def _projection(focal: float, centre: np.ndarray) -> np.ndarray:
     return np.array(
         [[focal, 0, -centre[0], 0], [0, focal, -centre[1], 0], [0, 0, a, b], [0, 0, -1, 0]], dtype=np.float64
     )
+
+
+def _shadow_matrix(
+    direction: tuple[float, float, float], centre: np.ndarray, reach: float
+) -> Float64[np.ndarray, "4 4"]:
+    """An orthographic view along a light that holds the ball of radius `reach` around `centre`."""
+    towards = np.array(direction)
+    side = np.cross(np.eye(3)[np.abs(towards).argmin()], towards)
+    side /= np.linalg.norm(side)
+    axes = np.stack([side, np.cross(towards, side), -towards]) / (reach * 1.02)
+    matrix = np.eye(4)
+    matrix[:3, :3], matrix[:3, 3] = axes, -axes @ centre
+    return matrix
+
+
+def _bytes_of(matrix: Float64[np.ndarray, "4 4"]) -> bytes:
+    """Column by column, as OpenGL reads it."""
+    return bytes(matrix.T.astype("f4").tobytes())
+
+
+def _texture(context: moderngl.Context, image: UInt8[np.ndarray, "h w c"] | None) -> moderngl.Texture | None:
+    if image is None:
+        return None
+    height, width, components = image.shape
+    flipped = np.ascontiguousarray(image[::-1])
+    texture = context.texture((width, height), components, flipped.tobytes(), alignment=1)
+    texture.build_mipmaps()
+    return texture

@@ -5,8 +5,8 @@ import math
 import pytest
 
 from backend.errors import OptionError
-from backend.options import check_options, parse_option
-from backend.protocol import LIMITS, JobRequest
+from backend.options import check_options, check_route, parse_option
+from backend.protocol import LIMITS, ROUTES, JobRequest
 
 
 def test_the_defaults_are_within_the_limits() -> None:
@@ -35,6 +35,20 @@ def test_numbers_must_be_finite(value: float) -> None:
 def test_names_must_be_printable_and_short(name: str) -> None:
     with pytest.raises(OptionError, match="printable"):
         check_options(JobRequest(image="", name=name))
+
+
+def test_routes_have_names() -> None:
+    for route in (None, *ROUTES):
+        check_options(JobRequest(image="", route=route))
+    with pytest.raises(OptionError, match="multiview, lrm"):
+        check_options(JobRequest(image="", route="sideways"))
+
+
+def test_a_route_must_be_the_packs_own() -> None:
+    check_route(None, "nano", "multiview")
+    check_route("lrm", "triposr", "lrm")
+    with pytest.raises(OptionError, match="'nano' goes the route 'multiview'"):
+        check_route("lrm", "nano", "multiview")
 
 
 def test_names_in_any_script_are_welcome() -> None:

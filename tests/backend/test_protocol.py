@@ -39,8 +39,16 @@ def test_requests_and_pipeline_options_agree() -> None:
     request = {f.name: f.default for f in dataclasses.fields(JobRequest) if f.name not in of_the_job}
     options = {field.name: field.default for field in dataclasses.fields(stage_data.Options)}
     assert request == options
-    assert set(LIMITS) == (set(options) - {"pack"}) | {"variants"}
+    assert set(LIMITS) == (set(options) - {"pack", "route"}) | {"variants"}
     assert stage_data.STAGES == STAGES
+
+
+def test_what_is_left_to_the_pack_is_not_sent() -> None:
+    """So that a backend from before an option's time takes the request."""
+    sent = JobRequest(image="").to_json()
+    assert not {"route", "steps", "guidance"} & set(sent)
+    assert JobRequest(**sent) == JobRequest(image="")
+    assert JobRequest(image="", route="lrm").to_json()["route"] == "lrm"
 
 
 def test_each_error_has_its_own_code_and_its_place_in_the_drawing() -> None:

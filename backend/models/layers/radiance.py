@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from backend.models.layers.mlp import mlp
-from backend.models.layers.triplane import LRM_AXES, decode_lattice, sample_triplane
+from backend.models.layers.triplane import LRM_AXES, decode_lattice, decode_points
 
 
 class RadianceDecoder(nn.Module):
@@ -24,8 +24,7 @@ class RadianceDecoder(nn.Module):
         self, planes: Float[Tensor, "3 channel size size"], points: Float[Tensor, "point 3"]
     ) -> tuple[Float[Tensor, "point 1"], Float[Tensor, "point 3"]]:
         """Volume density and sRGB colour at points in the model frame."""
-        features = sample_triplane(planes[None], points[None], LRM_AXES)[0]
-        density, rgb = self.radiance(features).split([1, 3], dim=-1)
+        density, rgb = decode_points(planes, self.radiance, points, LRM_AXES).split([1, 3], dim=-1)
         return activate_density(density), activate_rgb(rgb)
 
     def density_slabs(

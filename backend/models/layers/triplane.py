@@ -5,7 +5,7 @@ Source: EG3D (arXiv 2112.07945, section 3.1).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -50,6 +50,44 @@ def sample_triplane(
     return rearrange(sampled, "(b p) c n 1 -> b n (p c)", p=3)
 
 
+def project_planes(
+    planes: Float[Tensor, "3 channel height width"], decoder: nn.Sequential
+) -> tuple[Float[Tensor, "3 hidden height width"], Callable[[Tensor], Tensor]]:
+    """The planes after the decoder's first layer, and the rest of the decoder, which takes their sampled sum.
+
+    `decoder` must begin with a Linear over the concatenated plane features. That layer is linear in the
+    features and bilinear sampling is too, so it may be applied to the planes once instead of to every point.
+    """
+    first, rest = decoder[0], decoder[1:]
+    if not isinstance(first, nn.Linear):
+        raise TypeError(f"the decoder must begin with a Linear, not {type(first).__name__}")
+    weights = rearrange(first.weight, "out (p c) -> p out c", p=3)
+
+    def finish(summed: Float[Tensor, "*shape hidden"]) -> Float[Tensor, "*shape out"]:
+        hidden = summed + first.bias
+        if hidden.device.type != "cpu":
+            return rest(hidden)
+        blocks = hidden.flatten(0, -2).split(CACHED_POINTS)
+        return torch.cat([rest(block) for block in blocks]).unflatten(0, hidden.shape[:-1])
+
+    return torch.einsum("poc,pchw->pohw", weights, planes), finish
+
+
+def decode_points(
+    planes: Float[Tensor, "3 channel height width"],
+    decoder: nn.Sequential,
+    points: Float[Tensor, "point 3"],
+    axes: PlaneAxes,
+) -> Float[Tensor, "point out"]:
+    """A decoder's values at points in [-1, 1]; outside, those of zero features. See `project_planes`."""
+    projected, rest = project_planes(planes, decoder)
+    projections = torch.stack([points[:, list(pair)] for pair in axes.planes])
+    sampled = functional.grid_sample(
+        projected, projections[:, :, None], padding_mode="zeros", align_corners=False
+    )
+    return rest(rearrange(sampled.sum(dim=0), "c n 1 -> n c"))
+
+
 def decode_lattice(
     planes: Float[Tensor, "3 channel height width"],
     decoder: nn.Sequential,
@@ -58,15 +96,10 @@ def decode_lattice(
 ) -> Iterator[Float[Tensor, "tick tick out"]]:
     """A decoder's values on the lattice ticks x ticks x ticks, slab by slab along x; slabs are [y, z].
 
-    `decoder` must begin with a Linear over the concatenated plane features. That layer is linear in the
-    features and bilinear sampling is too, so it is applied to the planes once; and since a lattice point
-    projects onto a lattice of each plane, the sampled planes are only added up. No point is ever sampled.
+    Since a lattice point projects onto a lattice of each plane, the sampled planes (see `project_planes`) are
+    only added up. No point is ever sampled.
     """
-    first, rest = decoder[0], decoder[1:]
-    if not isinstance(first, nn.Linear):
-        raise TypeError(f"the decoder must begin with a Linear, not {type(first).__name__}")
-    weights = rearrange(first.weight, "out (p c) -> p out c", p=3)
-    projected = torch.einsum("poc,pchw->pohw", weights, planes)
+    projected, rest = project_planes(planes, decoder)
     height, width = torch.meshgrid(ticks, ticks, indexing="ij")
     lattice = torch.stack([width, height], dim=-1).expand(3, -1, -1, -1)
     sampled = functional.grid_sample(projected, lattice, padding_mode="zeros", align_corners=False)
@@ -81,7 +114,5 @@ def decode_lattice(
             return values
         return values[x][:, None] if Y in (along_width, along_height) else values[x][None, :]
 
-    rows = max(1, CACHED_POINTS // len(ticks)) if planes.device.type == "cpu" else len(ticks)
     for x in range(len(ticks)):
-        slab = part(0, x) + part(1, x) + part(2, x) + first.bias
-        yield torch.cat([rest(block) for block in slab.split(rows)])
+        yield rest(part(0, x) + part(1, x) + part(2, x))

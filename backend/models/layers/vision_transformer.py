@@ -128,11 +128,11 @@ class VisionTransformer(nn.Module):
         learnt = rearrange(self.position_embedding[:, 1:], "b (h w) c -> b c h w", h=grid)
         offset = self.config.resample_offset
         resampled = functional.interpolate(
-            learnt,
+            learnt.float(),  # bfloat16 is not implemented with antialiasing, and would round
             size=None if offset else (height, width),
             scale_factor=((height + offset) / grid, (width + offset) / grid) if offset else None,
             mode="bicubic",
             antialias=self.config.resample_antialias,
         )
         patches = rearrange(resampled, "b c h w -> b (h w) c")
-        return torch.cat([self.position_embedding[:, :1], patches], dim=1)
+        return torch.cat([self.position_embedding[:, :1], patches.to(learnt)], dim=1)

@@ -8,7 +8,7 @@ model into a normal generator. Source: Zero123++ (arXiv 2310.15110) and the publ
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from transformers import CLIPVisionModelWithProjection
 
+from backend.device import Placement
 from backend.models.multiview.ramping_coefficients import RAMPING_COEFFICIENTS
 from backend.models.multiview.reference_attention import ReferenceAttentionUNet
 from backend.models.multiview.zero123plus_condition import Condition, ConditionConfig, encode_condition
@@ -30,29 +31,36 @@ GRID_ROWS, GRID_COLUMNS = 3, 2
 
 
 @dataclass(frozen=True)
+class NoiseSchedule:
+    """The noise that the denoiser was trained on; the defaults are v1.2's."""
+
+    num_train_timesteps: int = 1000
+    beta_start: float = 0.00085
+    beta_end: float = 0.012
+    beta_schedule: str = "linear"
+    prediction_type: str = "v_prediction"
+
+
+@dataclass(frozen=True)
 class Zero123PlusConfig:
     """Everything about sampling that is not in the networks' own configurations."""
 
     height: int = 960
     """Pixels of the whole grid."""
     width: int = 640
-    steps: int = 75
+    steps: int = 28
+    """Usually enough, say the authors; 75, InstantMesh's choice, for faces and other delicate detail."""
     guidance: float = 4.0
     condition: ConditionConfig = field(default_factory=ConditionConfig)
     ramping: tuple[float, ...] = RAMPING_COEFFICIENTS
     """Weight of the global image embedding at each text token."""
+    schedule: NoiseSchedule = field(default_factory=NoiseSchedule)
 
 
-def euler_ancestral_scheduler() -> EulerAncestralDiscreteScheduler:
-    """The published noise schedule: linear betas, v-prediction, trailing timesteps."""
+def euler_ancestral_scheduler(schedule: NoiseSchedule | None = None) -> EulerAncestralDiscreteScheduler:
+    """Euler ancestral sampling over trailing timesteps, whatever spacing the published file names."""
     return EulerAncestralDiscreteScheduler(
-        num_train_timesteps=1000,
-        beta_start=0.00085,
-        beta_end=0.012,
-        beta_schedule="linear",
-        prediction_type="v_prediction",
-        timestep_spacing="trailing",
-        steps_offset=1,
+        **asdict(schedule or NoiseSchedule()), timestep_spacing="trailing", steps_offset=1
     )
 
 
@@ -79,6 +87,11 @@ def split_grid(grid: Float[Tensor, "channel height width"]) -> Float[Tensor, "vi
     return rearrange(grid, "c (row h) (column w) -> (row column) c h w", row=GRID_ROWS, column=GRID_COLUMNS)
 
 
+def join_grid(views: Float[Tensor, "view channel size size"]) -> Float[Tensor, "channel height width"]:
+    """The inverse of `split_grid`."""
+    return rearrange(views, "(row column) c h w -> c (row h) (column w)", row=GRID_ROWS, column=GRID_COLUMNS)
+
+
 @dataclass(frozen=True)
 class Control:
     """A ControlNet and what it looks at."""
@@ -100,14 +113,19 @@ class Zero123Plus:
         vision_encoder: CLIPVisionModelWithProjection,
         empty_prompt: Float[Tensor, "1 token width"],
         config: Zero123PlusConfig,
+        placement: Placement | None = None,
     ) -> None:
-        """`empty_prompt` is the text encoder's output for "", a constant of the pack."""
+        """`empty_prompt` is the text encoder's output for "", a constant of the pack.
+
+        Without a placement the networks compute where they are.
+        """
         self.unet = unet
         self.vae = vae
         self.vision_encoder = vision_encoder
         self.empty_prompt = empty_prompt
         self.config = config
         self._ramping = torch.tensor(config.ramping, dtype=empty_prompt.dtype, device=empty_prompt.device)
+        self._placement = placement or Placement(unet.device, unet.dtype, resident=True)
 
     @torch.no_grad()
     def generate(
@@ -125,18 +143,24 @@ class Zero123Plus:
         after each denoising step with its index and the latents; what it raises ends the sampling.
         """
         guidance = self.config.guidance if guidance is None else guidance
-        condition = encode_condition(
-            rgba,
-            self.vae,
-            self.vision_encoder,
-            self.empty_prompt,
-            self._ramping,
-            self.config.condition,
-            generator,
-            guided=guidance > 1,
-        )
-        latents = self._denoise(condition, generator, steps or self.config.steps, guidance, control, on_step)
-        return self._decode(latents)
+        with self._placement.hosting(self.vae, self.vision_encoder):
+            condition = encode_condition(
+                rgba,
+                self.vae,
+                self.vision_encoder,
+                self.empty_prompt,
+                self._ramping,
+                self.config.condition,
+                generator,
+                guided=guidance > 1,
+            ).to(self.unet.dtype)
+        denoisers = (self.unet,) if control is None else (self.unet, control.network)
+        with self._placement.hosting(*denoisers):
+            latents = self._denoise(
+                condition, generator, steps or self.config.steps, guidance, control, on_step
+            )
+        with self._placement.hosting(self.vae):
+            return self._decode(latents.to(self.vae.dtype))
 
     def _denoise(
         self,
@@ -147,7 +171,7 @@ class Zero123Plus:
         control: Control | None,
         on_step: Callable[[int, Tensor], None] | None,
     ) -> Float[Tensor, "1 4 height width"]:
-        scheduler = euler_ancestral_scheduler()
+        scheduler = euler_ancestral_scheduler(self.config.schedule)
         scheduler.set_timesteps(steps, device=self.unet.device)
         factor = 2 ** (len(self.vae.config["block_out_channels"]) - 1)
         shape = (

@@ -31,6 +31,11 @@ class ConditionConfig:
     embedding_size: int = 224
     """Side in pixels of CLIP's input; its mean and deviation are OpenAI's."""
 
+    @property
+    def backing(self) -> float:
+        """The grey in [0, 1] on which the model draws: the one that it is shown."""
+        return self.background / 255
+
 
 @dataclass(frozen=True)
 class Condition:
@@ -39,6 +44,9 @@ class Condition:
     latent: Float[Tensor, "guided 4 height width"]
     """Clean, and *not* multiplied by the VAE's scaling factor: so it was trained."""
     text: Float[Tensor, "guided token width"]
+
+    def to(self, dtype: torch.dtype) -> Condition:
+        return Condition(self.latent.to(dtype), self.text.to(dtype))
 
 
 def composite(rgba: UInt8[np.ndarray, "height width 4"], background: int) -> Image.Image:

@@ -17,7 +17,7 @@ from torch.nn import functional
 from backend.models.layers.mlp import mlp
 from backend.models.layers.pixels import normalise
 from backend.models.layers.radiance import RadianceDecoder, activate_rgb
-from backend.models.layers.triplane import LRM_AXES, sample_triplane
+from backend.models.layers.triplane import LRM_AXES, decode_points, sample_triplane
 from backend.models.layers.triplane_transformer import TriplaneTransformer, TriplaneTransformerConfig
 from backend.models.layers.vision_transformer import VisionTransformer, VisionTransformerConfig
 
@@ -110,13 +110,13 @@ class InstantMesh(_TriplaneReconstructor):
     def sdf(
         self, planes: Float[Tensor, "3 channel size size"], points: Float[Tensor, "point 3"]
     ) -> Float[Tensor, " point"]:
-        return self.decoder.sdf(self.features(planes, points))[:, 0]
+        return decode_points(planes, self.decoder.sdf, points, LRM_AXES)[:, 0]
 
     def rgb(
         self, planes: Float[Tensor, "3 channel size size"], points: Float[Tensor, "point 3"]
     ) -> Float[Tensor, "point 3"]:
         """sRGB in [-0.001, 1.001]: the sigmoid is widened so that it reaches black and white."""
-        return activate_rgb(self.decoder.rgb(self.features(planes, points)))
+        return activate_rgb(decode_points(planes, self.decoder.rgb, points, LRM_AXES))
 
     def features(
         self, planes: Float[Tensor, "3 channel size size"], points: Float[Tensor, "*shape 3"]

@@ -13,11 +13,13 @@ from torch import Tensor
 from backend.errors import EmptySurfaceError
 from backend.geometry.flexicubes import SurfaceCells, activate_weights, flexicubes
 from backend.geometry.flexicubes_tables import CORNERS
+from backend.models.interfaces import OnFraction
 from backend.models.layers.triplane import LRM_AXES, decode_lattice
 from backend.models.reconstructor.instantmesh import InstantMesh
 
-CELLS_AT_ONCE = 16_384
-"""Cells whose eight corners' features are held together; 250 MB at the large size."""
+CELLS_AT_ONCE = 4_096
+"""Cells whose eight corners' features are gathered together; 31 MB at the large size."""
+VERTICES_AT_ONCE = 1 << 16
 
 
 def grid_ticks(cells: int, size: float) -> Float[Tensor, " tick"]:
@@ -28,12 +30,15 @@ def grid_ticks(cells: int, size: float) -> Float[Tensor, " tick"]:
 
 @torch.no_grad()
 def sdf_grid(
-    model: InstantMesh, planes: Float[Tensor, "3 channel size size"]
+    model: InstantMesh, planes: Float[Tensor, "3 channel size size"], on_fraction: OnFraction = lambda _: None
 ) -> Float[Tensor, "tick tick tick"]:
     """Signed distances, indexed [x, y, z]."""
     ticks = grid_ticks(model.config.grid_cells, model.config.grid_size).to(planes)
-    slabs = decode_lattice(planes, model.decoder.sdf, ticks, LRM_AXES)
-    return torch.stack([slab[..., 0] for slab in slabs])
+    grid = planes.new_empty(len(ticks), len(ticks), len(ticks))
+    for x, slab in enumerate(decode_lattice(planes, model.decoder.sdf, ticks, LRM_AXES)):
+        grid[x] = slab[..., 0]
+        on_fraction((x + 1) / len(ticks))
+    return grid
 
 
 def extract_mesh(
@@ -44,6 +49,15 @@ def extract_mesh(
     Raises EmptySurfaceError if the field has one sign everywhere.
     """
     return mesh_of_grid(model, planes, sdf_grid(model, planes))
+
+
+def closed_at_border(
+    sdf: Float[Tensor, "tick tick tick"], distance: float
+) -> Float[Tensor, "tick tick tick"]:
+    """The same distances with the grid's own faces outside, so that no surface ends there."""
+    closed = sdf.clamp_min(distance)
+    closed[1:-1, 1:-1, 1:-1] = sdf[1:-1, 1:-1, 1:-1]
+    return closed
 
 
 @torch.no_grad()
@@ -61,17 +75,30 @@ def mesh_of_grid(
             f"InstantMesh found no surface: its whole grid is {side} the object. Try another seed or image."
         )
     corner_index = index[:, None, :] + torch.tensor(CORNERS, device=index.device)
-    ticks = grid_ticks(config.grid_cells, config.grid_size).to(planes)
-    corners = torch.empty(len(index), 8, 3, device=planes.device)
-    raw_weights = torch.empty(len(index), 21, device=planes.device)
-    for start in range(0, len(index), CELLS_AT_ONCE):
-        chunk = slice(start, start + CELLS_AT_ONCE)
-        positions = ticks[corner_index[chunk]]
-        features = model.features(planes, positions)
-        corners[chunk] = positions + _deformation(model, features)
-        raw_weights[chunk] = model.decoder.cell_weights(features)
-    cells = SurfaceCells(index, corners, sdf[corner_index.unbind(-1)])
+    # A grid vertex belongs to as many as eight crossed cells; it is decoded once.
+    strides = corner_index.new_tensor([len(sdf) ** 2, len(sdf), 1])
+    _, vertex_of_corner = (corner_index * strides).sum(-1).unique(return_inverse=True)
+    vertex_index = corner_index.new_empty(int(vertex_of_corner.max()) + 1, 3)
+    vertex_index[vertex_of_corner.flatten()] = corner_index.flatten(0, 1)
+    positions, features = _decode_vertices(model, planes, vertex_index)
+    raw_weights = torch.cat(
+        [model.decoder.cell_weights(features[cells]) for cells in vertex_of_corner.split(CELLS_AT_ONCE)]
+    )
+    cells = SurfaceCells(index, positions[vertex_of_corner], sdf[corner_index.unbind(-1)])
     return flexicubes(cells, activate_weights(raw_weights), config.grid_cells)
+
+
+def _decode_vertices(
+    model: InstantMesh, planes: Float[Tensor, "3 channel size size"], index: Int[Tensor, "vertex 3"]
+) -> tuple[Float[Tensor, "vertex 3"], Float[Tensor, "vertex feature"]]:
+    """Where the deformation moves grid vertices, and the features there before it."""
+    ticks = grid_ticks(model.config.grid_cells, model.config.grid_size).to(planes)
+    moved, features = [], []
+    for chunk in index.split(VERTICES_AT_ONCE):
+        positions = ticks[chunk]
+        features.append(model.features(planes, positions))
+        moved.append(positions + _deformation(model, features[-1]))
+    return torch.cat(moved), torch.cat(features)
 
 
 def crossed_cells(sdf: Float[Tensor, "tick tick tick"]) -> Int[Tensor, "cell 3"]:
@@ -84,6 +111,6 @@ def crossed_cells(sdf: Float[Tensor, "tick tick tick"]) -> Int[Tensor, "cell 3"]
     return ((count > 0) & (count < 8)).nonzero()
 
 
-def _deformation(model: InstantMesh, features: Float[Tensor, "cell 8 feature"]) -> Float[Tensor, "cell 8 3"]:
+def _deformation(model: InstantMesh, features: Float[Tensor, "vertex feature"]) -> Float[Tensor, "vertex 3"]:
     """Displacement of grid vertices: less than a quarter of the unit grid's cell."""
     return model.decoder.deformation(features).tanh() / (4 * model.config.grid_cells)

@@ -7,11 +7,12 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from backend.device import Placement
 from backend.geometry.axes import Z_UP_CAMERA_ON_MINUS_Y
 from backend.geometry.density_surface import AXES
 from backend.models.layers.pixels import centre_object
 from backend.models.reconstructor.openlrm import OpenLRM, resize_input
-from backend.models.reconstructor.radiance_field import DensitySurface, RadianceField
+from backend.models.reconstructor.radiance_field import DensitySurface, RadianceField, placed
 
 SIDE = 512
 """Of the square in which the object is centred before it is resized for the encoder, pixels."""
@@ -27,15 +28,27 @@ HALF_EXTENT = 1.0
 class OpenLRMReconstructor:
     """See `OpenLRM`; implements models.interfaces.ImageReconstructor."""
 
-    def __init__(self, model: OpenLRM, grid: int = GRID, threshold: float = THRESHOLD) -> None:
+    def __init__(
+        self,
+        model: OpenLRM,
+        grid: int = GRID,
+        placement: Placement | None = None,
+        threshold: float = THRESHOLD,
+    ) -> None:
+        """Without a placement the network computes where it is; with one, only its decoder must be on the
+        device already."""
         self._model = model
+        self._placement = placement or placed(model.encoder.class_token)
         self._surface = DensitySurface(threshold, grid, HALF_EXTENT, Z_UP_CAMERA_ON_MINUS_Y, AXES)
 
     @torch.no_grad()
     def reconstruct(self, reference: UInt8[np.ndarray, "h w 4"]) -> RadianceField:
         """Encode the image once; queries then cost little."""
-        image = self.input_image(reference).to(self._model.encoder.class_token.device)
-        return RadianceField(self._model, self._model.planes(image[None])[0], self._surface)
+        placement, model = self._placement, self._model
+        image = self.input_image(reference)[None].to(placement.device, placement.dtype)
+        with placement.hosting(model.encoder, model.camera_embedding, model.transformer):
+            planes = model.planes(image)[0]
+        return RadianceField(model, planes, self._surface)
 
     def input_image(self, reference: UInt8[np.ndarray, "h w 4"]) -> Float[Tensor, "3 size size"]:
         """The object framed on white, as in training."""

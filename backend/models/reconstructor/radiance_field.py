@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from backend.device import Placement, own_precision
 from backend.geometry.axes import ModelAxes
 from backend.geometry.density_surface import density_surface
 from backend.models.interfaces import OnFraction, PointValues
@@ -51,7 +52,11 @@ class DensitySurface:
 
 
 class RadianceField:
-    """One reconstructed object; implements models.interfaces.SurfacedField."""
+    """One reconstructed object; implements models.interfaces.SurfacedField.
+
+    The decoder runs in full precision whatever made the planes: in bfloat16's eight bits the density would
+    terrace the surface.
+    """
 
     def __init__(
         self, network: RadianceNetwork, planes: Float[Tensor, "3 channel size size"], surface: DensitySurface
@@ -61,21 +66,18 @@ class RadianceField:
         self._planes = planes.float()
         self._surface = surface
 
-    @torch.no_grad()
     def sdf(self, points: Float[Tensor, "point 3"]) -> Float[Tensor, " point"]:
         """log(threshold / density): negative inside, zero on the surface, but no distance.
 
         The logarithm, because density grows exponentially inwards: its gradient keeps the surface's
         direction over steps at which that of the density itself sees only the densest point.
         """
-        with self._full_precision():
-            density, _ = self._network.radiance(self._planes, self._surface.model_axes.to_model(points))
-        return -(density[:, 0].clamp_min(LEAST_DENSITY) / self._surface.threshold).log()
+        return self.sample(points).sdf
 
     @torch.no_grad()
     def sample(self, points: Float[Tensor, "point 3"]) -> PointValues:
         """The colour is as lit in the image; the public networks know no materials."""
-        with self._full_precision():
+        with own_precision(self._planes.device):
             density, rgb = self._network.radiance(self._planes, self._surface.model_axes.to_model(points))
         sdf = -(density[:, 0].clamp_min(LEAST_DENSITY) / self._surface.threshold).log()
         return PointValues(sdf, rgb.clamp(0, 1), roughness=None, metallic=None)
@@ -97,13 +99,14 @@ class RadianceField:
         """Density at the grid's vertices, in the model's own frame, on the CPU."""
         resolution = self._surface.resolution
         grid = torch.empty((resolution,) * 3)
-        with self._full_precision():
+        with own_precision(self._planes.device):
             slabs = self._network.density_slabs(self._planes, resolution)
             for index, slab in enumerate(slabs):
                 grid[index] = slab.cpu()
                 on_fraction((index + 1) / (resolution + 1))
         return grid
 
-    def _full_precision(self) -> torch.autocast:
-        """Densities of bfloat16 would terrace the surface: an eighth of a cell is more than its eight bits."""
-        return torch.autocast(self._planes.device.type, enabled=False)
+
+def placed(parameter: Tensor) -> Placement:
+    """Where and in which precision a network is that nobody has placed."""
+    return Placement(parameter.device, parameter.dtype, resident=True)

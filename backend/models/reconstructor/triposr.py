@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from backend.models.layers.mlp import mlp
 from backend.models.layers.pixels import normalise
-from backend.models.layers.triplane import TRIPOSR_AXES, decode_lattice, sample_triplane
+from backend.models.layers.triplane import TRIPOSR_AXES, decode_lattice, decode_points
 from backend.models.layers.vision_transformer import VisionTransformer, VisionTransformerConfig
 
 BACKGROUND = 0.5
@@ -93,7 +93,8 @@ class TripoSR(nn.Module):
     def planes(self, images: Float[Tensor, "batch 3 size size"]) -> Float[Tensor, "batch 3 channel _ _"]:
         """Images in [0, 1] on grey, already `image_size` pixels wide, to feature planes."""
         context = self.encoder(normalise(images))
-        tokens = rearrange(self.tokens, "p c h w -> c (p h w)").expand(len(images), -1, -1)
+        # The one parameter that is no module's own, so nobody has brought it to the device.
+        tokens = rearrange(self.tokens.to(context), "p c h w -> c (p h w)").expand(len(images), -1, -1)
         tokens = self.backbone(tokens, context)
         side = self.config.plane_tokens
         planes = self.upsample(rearrange(tokens, "b c (p h w) -> (b p) c h w", p=3, h=side, w=side))
@@ -103,8 +104,8 @@ class TripoSR(nn.Module):
         self, planes: Float[Tensor, "3 channel size size"], points: Float[Tensor, "point 3"]
     ) -> tuple[Float[Tensor, "point 1"], Float[Tensor, "point 3"]]:
         """Volume density and sRGB colour at points in the model frame."""
-        features = sample_triplane(planes[None], points[None] / self.config.radius, TRIPOSR_AXES)[0]
-        density, rgb = self.decoder(features).split([1, 3], dim=-1)
+        decoded = decode_points(planes, self.decoder, points / self.config.radius, TRIPOSR_AXES)
+        density, rgb = decoded.split([1, 3], dim=-1)
         return torch.exp(density + self.config.density_bias), torch.sigmoid(rgb)
 
     def density_slabs(

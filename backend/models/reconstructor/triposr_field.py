@@ -7,10 +7,11 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from backend.device import Placement
 from backend.geometry.axes import Z_UP_CAMERA_ON_X
 from backend.geometry.density_surface import TORCHMCUBES_AXES
 from backend.models.layers.pixels import composite_grey, frame_foreground
-from backend.models.reconstructor.radiance_field import DensitySurface, RadianceField
+from backend.models.reconstructor.radiance_field import DensitySurface, RadianceField, placed
 from backend.models.reconstructor.triposr import BACKGROUND, TripoSR, resize_input
 
 FILL = 0.85
@@ -23,8 +24,17 @@ GRID = 256
 class TripoSRReconstructor:
     """See `TripoSR`; implements models.interfaces.ImageReconstructor."""
 
-    def __init__(self, model: TripoSR, grid: int = GRID, threshold: float = THRESHOLD) -> None:
+    def __init__(
+        self,
+        model: TripoSR,
+        grid: int = GRID,
+        placement: Placement | None = None,
+        threshold: float = THRESHOLD,
+    ) -> None:
+        """Without a placement the network computes where it is; with one, only its decoder must be on the
+        device already."""
         self._model = model
+        self._placement = placement or placed(model.tokens)
         self._surface = DensitySurface(
             threshold, grid, model.config.radius, Z_UP_CAMERA_ON_X, TORCHMCUBES_AXES
         )
@@ -32,8 +42,11 @@ class TripoSRReconstructor:
     @torch.no_grad()
     def reconstruct(self, reference: UInt8[np.ndarray, "h w 4"]) -> RadianceField:
         """Encode the image once; queries then cost little."""
-        image = self.input_image(reference).to(self._model.tokens.device)
-        return RadianceField(self._model, self._model.planes(image[None])[0], self._surface)
+        placement, model = self._placement, self._model
+        image = self.input_image(reference)[None].to(placement.device, placement.dtype)
+        with placement.hosting(model.encoder, model.backbone, model.upsample):
+            planes = model.planes(image)[0]
+        return RadianceField(model, planes, self._surface)
 
     def input_image(self, reference: UInt8[np.ndarray, "h w 4"]) -> Float[Tensor, "3 size size"]:
         """The object framed on grey, as in training."""

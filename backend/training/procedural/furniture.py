@@ -24,7 +24,7 @@ def _kind(rng: Rng) -> Kind | None:
 
 def _slab(width: float, height: float, depth: float, rng: Rng) -> Manifold:
     if rng.random() < 0.4:
-        return rounded_box((width, height, depth), 0.45 * min(height, width, depth))
+        return rounded_box((width, height, depth), min(0.45 * min(height, width, depth), 0.04))
     return box((width, height, depth))
 
 

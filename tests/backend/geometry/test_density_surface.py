@@ -8,7 +8,9 @@ from backend.errors import EmptySurfaceError
 from backend.geometry.density_surface import AXES, TORCHMCUBES_AXES, density_surface
 
 
-def ellipsoid(n: int = 25, radii: tuple[float, float, float] = (0.6, 0.4, 0.3), shift: float = 0.0) -> np.ndarray:
+def ellipsoid(
+    n: int = 25, radii: tuple[float, float, float] = (0.6, 0.4, 0.3), shift: float = 0.0
+) -> np.ndarray:
     """Density that grows exponentially inwards and is 1 on the surface, over [-0.87, 0.87]^3."""
     ticks = np.linspace(-0.87, 0.87, n, dtype=np.float32)
     x, y, z = np.meshgrid(ticks - np.float32(shift), ticks, ticks, indexing="ij")

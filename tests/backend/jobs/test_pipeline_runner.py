@@ -61,7 +61,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
         seen.append(("variants", image, options, count, pack, name))
         return [folder / "asset.glb"]
 
-    monkeypatch.setattr(loading, "load_pack", load_pack)
+    monkeypatch.setattr(loading, "load_any_pack", load_pack)
     monkeypatch.setattr(variants, "write_variants", write_variants)
     monkeypatch.setattr(image_to_asset, "image_to_asset", to_asset)
     monkeypatch.setattr(artifacts, "write_asset", write_asset)

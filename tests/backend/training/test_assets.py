@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -82,6 +83,16 @@ def test_surface_samples_read_the_texture_the_right_way_up() -> None:
         np.broadcast_to([200, 100, 50], (upper_left.sum(), 3)) / 255
     )
     assert samples.albedo[~upper_left] == pytest.approx(0)
+
+
+def test_surface_samples_read_roughness_and_metallic_from_their_texture() -> None:
+    surface = np.zeros((4, 4, 2), np.uint8)
+    surface[:2], surface[2:] = (51, 255), (204, 0)
+    plate = part(trimesh.Trimesh(SQUARE, [[0, 1, 2], [0, 2, 3]], process=False), (1, 1, 1), uvs=CORNERS)
+    samples = Model((replace(plate, surface_texture=surface),)).sample_surface(400, np.random.default_rng(0))
+    upper = samples.points[:, 1] > 0
+    assert samples.roughness == pytest.approx(np.where(upper, 0.2, 0.8))
+    assert samples.metallic == pytest.approx(np.where(upper, 1.0, 0.0))
 
 
 def test_random_materials_are_one_a_palette_colour_and_repeat() -> None:

@@ -12,9 +12,12 @@ import trimesh
 from backend.geometry.cameras import Cameras, orbit_cameras
 from backend.training import render_dataset as subject
 from backend.training.dataset import CHANNELS, REFERENCE_SIZE, VIEW_SIZE, RenderedDataset
+from backend.training.procedural import random_model
 from backend.training.render_dataset import (
     FILL,
     Source,
+    draw_model,
+    jittered_camera,
     list_sources,
     posed,
     reference_camera,
@@ -44,7 +47,7 @@ def cheap_samples(few_points: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Noise in place of pictures: what is tested is who renders what, and when."""
 
     def noise(
-        model: object, renderer: object, reference_renderer: object, rng: np.random.Generator
+        model: object, renderer: object, reference_renderer: object, rng: np.random.Generator, clock: object
     ) -> dict[str, np.ndarray]:
         return {
             name: rng.integers(0, 9, shape).astype(kind) for name, (shape, kind) in subject.CHANNELS.items()
@@ -216,3 +219,43 @@ def test_poses_vary_within_their_stretch_and_fill_the_model_frame() -> None:
     still = posed(figure(), np.random.default_rng(0), stretch=0.0)
     edges = [np.linalg.norm(np.diff(m.triangles, axis=1), axis=-1) for m in (figure(), still)]
     assert np.ptp(edges[1] / edges[0]) < 1e-4, "without stretch a pose is rigid, up to one scale"
+
+
+def test_hand_held_cameras_keep_the_model_in_the_picture() -> None:
+    model = figure()
+    elevations, centres, sizes, rolls = [], [], [], []
+    for seed in range(60):
+        camera, elevation = jittered_camera(model, 60.0, np.random.default_rng(seed))
+        ndc, depth = camera.project(torch.from_numpy(model.triangles.reshape(-1, 3)))
+        assert depth.min() > 0
+        assert ndc.abs().max() < 1
+        low, high = ndc[0].amin(0), ndc[0].amax(0)
+        centres.append(((low + high) / 2).tolist())
+        sizes.append(float((high - low).max()) / 2)
+        place = camera.positions[0]
+        assert np.degrees(np.arcsin(float(place[1] / place.norm()))) == pytest.approx(elevation, abs=1e-3)
+        assert np.degrees(np.arctan2(float(place[0]), float(place[2]))) == pytest.approx(60, abs=1e-3)
+        elevations.append(elevation)
+        rolls.append(float(camera.camera_to_world[0, 1, 0]))
+    assert -10 <= min(elevations) < 0 < 30 < max(elevations) <= 45
+    assert np.abs(centres).max() <= 0.03 + 1e-5
+    assert 0.8 <= min(sizes) < max(sizes) <= 0.9
+    assert 0.02 < np.std(rolls) < 0.15
+
+
+def test_a_procedural_shape_keeps_its_known_materials() -> None:
+    made, posed_one = random_model(np.random.default_rng(3)), draw_model(SOURCES[0], np.random.default_rng(3))
+    for one, two in zip(made.parts, posed_one.parts, strict=True):
+        assert np.array_equal(one.roughness, two.roughness)
+        assert (one.surface_texture is None) == (two.surface_texture is None)
+
+
+def test_rendering_tells_its_bottleneck(
+    tmp_path: Path, few_points: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    render_shard(tmp_path, 0, SOURCES[:1], seed=0)
+    told = capsys.readouterr().out
+    assert told.startswith("shard_0000: ")
+    assert "samples/s" in told
+    assert "bottleneck: " in told
+    assert all(stage in told for stage in ("models", "render", "labels", "write"))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ import trimesh
 
 from backend.geometry.cameras import Cameras, orbit_cameras, six_view_cameras
 from backend.training.assets import Model, linear_to_srgb
+from backend.training.environments import HEIGHT, WIDTH, Environment, directions, prefilter
 from backend.training.rendering import STUDIO, Lighting, Renderer, random_lighting
 from tests.backend.models.painted_sphere import SphereViews, view_sphere
 from tests.backend.training.shapes import BLUE, RED, ball, block, figure, part
@@ -145,3 +148,72 @@ def test_random_light_is_bounded_and_from_distinct_directions() -> None:
         assert np.min([light.sky, light.ground, *light.colours]) >= 0
         assert np.max([light.sky, light.ground, *light.colours]) < 1.5
     assert len({light.sky for light in drawn}) == 50
+
+
+def plain_environment(level: float) -> Environment:
+    return Environment(np.full((6, HEIGHT, WIDTH, 3), level, np.float32))
+
+
+def test_matt_white_in_even_surroundings_is_their_radiance(renderer: Renderer) -> None:
+    white = Model((part(trimesh.creation.icosphere(3, 0.4), (1, 1, 1), smooth=True, roughness=1.0),))
+    views = renderer.render(white, CAMERAS, Lighting(environment=plain_environment(0.5)))
+    middle = views.rgb[:, 28:36, 28:36]
+    # Diffuse gives .5; the dielectric's reflection comes on top of it.
+    assert linear_to_srgb(np.array(0.5)) - 0.01 < middle.min()
+    assert middle.max() < linear_to_srgb(np.array(0.56))
+
+
+def test_surroundings_light_the_side_that_faces_them(renderer: Renderer) -> None:
+    """Bright on +X, dark elsewhere: the right of the front view is lit, and so is a mirror there."""
+    panorama = np.full((HEIGHT, WIDTH, 3), 0.02)
+    panorama[(directions() @ np.array([1.0, 0, 0])) > 0.7] = 3
+    light = Lighting(environment=prefilter(panorama))
+    camera = orbit_cameras([0.0], [0.0], 2.0)
+    image = renderer.render(ball(), camera, light).rgb[0].mean(-1)
+    assert image[24:40, 44:52].mean() > 3 * image[24:40, 12:20].mean()
+    chrome = Model(
+        (part(trimesh.creation.icosphere(4, 0.4), (1, 1, 1), smooth=True, metallic=1.0, roughness=0.1),)
+    )
+    mirror = renderer.render(chrome, camera, light).rgb[0].mean(-1)
+    # A normal 45 degrees to the right reflects the camera's ray to +X.
+    assert mirror[32, 32 + 15] > 0.8
+    assert mirror[32, 32 - 15] < 0.4
+
+
+def test_a_shadow_falls_where_the_lamp_is_hidden(renderer: Renderer) -> None:
+    lamp = Lighting((0.1,) * 3, (0.1,) * 3, ((0.0, 1.0, 0.0), (0.0, 1.0, 0.0)), ((0.8,) * 3, (0.0,) * 3))
+    table = Model((block((0.9, 0.05, 0.9), (0, -0.3, 0)), block((0.4, 0.05, 0.4), (0, 0.2, 0))))
+    above = orbit_cameras([0.0], [30.0], 3.0)
+    open_sky = renderer.render(table, above, lamp).rgb[0]
+    shadowed = renderer.render(table, above, replace(lamp, shadows=True)).rgb[0]
+    fall = (open_sky - shadowed).mean(-1)
+    assert (np.abs(fall) < 0.02).mean() > 0.9, "what the lamp sees stays lit"
+    ndc, _ = above.project(torch.tensor([[0.0, -0.275, 0.15]]))
+    row, column = round((1 - float(ndc[0, 0, 1])) * 32 - 0.5), round((1 + float(ndc[0, 0, 0])) * 32 - 0.5)
+    assert fall[row, column] > 0.2
+
+
+def test_the_ground_takes_light_from_below(renderer: Renderer) -> None:
+    below = orbit_cameras([0.0], [-20.0], 2.0)
+    plain, dark = (
+        renderer.render(ball(), below, replace(STUDIO, contact=value)).rgb[0].mean(-1) for value in (0.0, 0.8)
+    )
+    assert dark[44:50, 30:34].mean() < 0.8 * plain[44:50, 30:34].mean()
+    assert dark[12:18, 30:34] == pytest.approx(plain[12:18, 30:34], abs=0.05)
+
+
+def test_a_texture_of_roughness_and_metallic_reaches_its_channels(renderer: Renderer) -> None:
+    corners = np.array([[-0.4, -0.4, 0], [0.4, -0.4, 0], [0.4, 0.4, 0], [-0.4, 0.4, 0]])
+    uvs = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
+    plate = part(trimesh.Trimesh(corners, [[0, 1, 2], [0, 2, 3]], process=False), (1, 1, 1), uvs=uvs)
+    surface = np.zeros((8, 8, 2), np.uint8)
+    surface[:4] = (51, 255)  # the upper half
+    surface[4:] = (204, 0)
+    views = renderer.render(
+        Model((replace(plate, surface_texture=surface),)), orbit_cameras([0.0], [0.0], 2.0)
+    )
+    upper, lower = np.s_[0, 14:28, 20:44], np.s_[0, 36:50, 20:44]
+    assert views.roughness[upper].mean() == pytest.approx(0.2, abs=0.01)
+    assert views.metallic[upper].mean() == pytest.approx(1, abs=0.01)
+    assert views.roughness[lower].mean() == pytest.approx(0.8, abs=0.01)
+    assert views.metallic[lower].mean() == pytest.approx(0, abs=0.01)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors import safe_open
+from safetensors.torch import load_file
 
 import backend.packs.loading as loading
 import backend.training.__main__ as command
+from backend.models.layers.efficientnet_lite import EfficientNetLite
 from backend.models.presets import TINY
+from backend.packs.eight_bit import quantise
 from backend.packs.loading import load_pack
+from backend.training import pretrained_trunk
 from tests.backend.training.sphere_examples import write_reference_shard, write_sphere_shard
 from tests.backend.training.test_dataset import HELD_OUT, SEEN
 
@@ -28,6 +32,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(command, "NANO", TINY)
         patch.setattr(command, "use_available_cores", torch.get_num_threads)
+        patch.setattr(command, "load_pretrained", lambda trunk: None)
         for step in (
             ("coordinates", *STEPS),
             ("views", *STEPS),
@@ -67,23 +72,59 @@ def test_the_exported_pack_loads_and_holds_the_averaged_weights(
     assert pack.config == TINY
     modules = loading.build_nano(TINY)
     command.load_averaged(modules.reconstructor, trained / "nano" / "reconstructor.pt")
-    with safe_open(trained / "nano_pack" / "reconstructor.safetensors", "pt") as stored:
-        for name, tensor in modules.reconstructor.state_dict().items():
-            assert torch.equal(stored.get_tensor(name), tensor.bfloat16())
+    stored = load_file(trained / "nano_pack" / "reconstructor.safetensors")
+    wanted = quantise(modules.reconstructor.state_dict())
+    assert stored.keys() == wanted.keys()
+    for name, tensor in wanted.items():
+        assert torch.equal(stored[name], tensor), name
+
+
+def test_only_a_fresh_net_gets_the_pretrained_trunk(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[object] = []
+    monkeypatch.setattr(command, "load_pretrained", started.append)
+    assert command.main(["coordinates", *STEPS, "--work", str(trained)]) == 0
+    assert started == [], "its checkpoint goes on"
+    shutil.copytree(trained / "references", tmp_path / "references")
+    assert command.main(["coordinates", "--steps", "1", "--batch", "1", "--work", str(tmp_path)]) == 0
+    assert [type(trunk) for trunk in started] == [EfficientNetLite]
+
+
+def test_references_are_rendered_beside_the_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[tuple[Path, ...], dict[str, int]]] = []
+    monkeypatch.setattr(command, "render_references", lambda *paths, **rest: asked.append((paths, rest)))
+    data, work = tmp_path / "assets", tmp_path / "work"
+    share = ("--samples", "90", "--worker", "1", "--workers", "3", "--seed", "4")
+    assert command.main(["references", "--data", str(data), "--work", str(work), *share]) == 0
+    assert asked == [((data, work / "references"), {"images": 90, "worker": 1, "workers": 3, "seed": 4})]
 
 
 def test_what_is_missing_is_one_line_and_an_exit_code(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(command, "load_pretrained", lambda trunk: None)
     assert command.main(["views", "--work", str(tmp_path)]) == 1
     assert capsys.readouterr().err == (
         f"train: {tmp_path / 'nano' / 'coordinates.pt'} is missing: train coordinates first.\n"
     )
     assert command.main(["coordinates", "--work", str(tmp_path)]) == 1
-    assert "Render some first" in capsys.readouterr().err
-    assert command.main(["render", "--work", str(tmp_path)]) == 1
-    assert "render needs --data DIR" in capsys.readouterr().err
-    assert command.main(["render", "--work", str(tmp_path), "--data", str(tmp_path / "none")]) == 1
-    assert "index.csv" in capsys.readouterr().err
+    assert "Render some first: python -m backend train references" in capsys.readouterr().err
+    for what in ("render", "references"):
+        assert command.main([what, "--work", str(tmp_path)]) == 1
+        assert f"{what} needs --data DIR" in capsys.readouterr().err
+        assert command.main([what, "--work", str(tmp_path), "--data", str(tmp_path / "none")]) == 1
+        assert "index.csv" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         command.main(["everything"])
+
+
+def test_without_the_packages_weights_there_is_one_line_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "NANO", TINY)
+    monkeypatch.setattr(pretrained_trunk, "find_spec", lambda name: None)
+    assert command.main(["coordinates", "--work", str(tmp_path)]) == 1
+    assert capsys.readouterr().err.startswith(
+        "train: The trunk's ImageNet weights are missing: python -m pip"
+    )

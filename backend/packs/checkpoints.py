@@ -1,0 +1,72 @@
+"""Pickled checkpoints to safetensors, once, when a pack is installed. Nothing else is ever unpickled.
+
+A pickle can run code when it is read. torch's `weights_only` reader knows tensors and plain containers and
+refuses the rest; a checkpoint that needs more is not installed.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from backend.errors import PackError
+from backend.packs.catalogue import HubFile
+
+_STATE = "state_dict"
+"""Where training frameworks keep the weights beside the optimizer and the like."""
+
+
+def convert_checkpoint(checkpoint: Path, file: HubFile, destination: Path) -> None:
+    """Write the weights of a torch checkpoint as safetensors.
+
+    The tensors stay in their precision. They are mapped from the disk, not read as a whole, so that memory
+    holds little more than what is being written.
+
+    Raises:
+        PackError: the checkpoint holds anything but tensors and plain containers, is damaged, is of torch's
+            format before 1.6, or has no tensor of the wanted names.
+    """
+    tensors = _select(_read(checkpoint, file.path), file)
+    if not tensors:
+        raise PackError(f"{file.path} holds no weights named {file.strip or ''}*: is it the pack's file?")
+    part = destination.with_name(f"{destination.name}.part")
+    save_file(tensors, part)
+    part.replace(destination)
+
+
+def _read(checkpoint: Path, name: str) -> Mapping[str, object]:
+    try:
+        content = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
+    except pickle.UnpicklingError as error:
+        raise PackError(
+            f"{name} is refused: it is a pickle that asks for more than tensors, which could run code "
+            f"({_first_line(error)}). Use the file that the pack names."
+        ) from error
+    except (RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
+        raise PackError(f"{name} is no readable torch checkpoint ({_first_line(error)}).") from error
+    if isinstance(content, dict) and isinstance(content.get(_STATE), dict):
+        content = content[_STATE]
+    if not isinstance(content, dict):
+        raise PackError(f"{name} holds a {type(content).__name__}, wanted tensors by name.")
+    return content
+
+
+def _select(content: Mapping[str, object], file: HubFile) -> dict[str, Tensor]:
+    prefix = file.strip or ""
+    tensors: dict[str, Tensor] = {}
+    for name, value in content.items():
+        if not name.startswith(prefix) or any(word in name for word in file.drop):
+            continue
+        if not isinstance(value, Tensor):
+            raise PackError(f"{file.path} holds a {type(value).__name__} under {name!r}, wanted a tensor.")
+        tensors[name.removeprefix(prefix)] = value.contiguous()
+    return tensors
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0]

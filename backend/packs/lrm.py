@@ -1,0 +1,87 @@
+"""The packs of single-image reconstruction models: files to models ready to run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from backend.device import Placement, place
+from backend.models.interfaces import MaterialModel
+from backend.models.presets import SurfaceConfig
+from backend.models.reconstructor.openlrm import OpenLRM
+from backend.models.reconstructor.openlrm_field import GRID as OPENLRM_GRID
+from backend.models.reconstructor.openlrm_field import OpenLRMReconstructor
+from backend.models.reconstructor.triposr import TripoSR
+from backend.models.reconstructor.triposr_field import GRID as TRIPOSR_GRID
+from backend.models.reconstructor.triposr_field import TripoSRReconstructor
+from backend.packs.loading import LrmPack
+from backend.packs.manifest import PackManifest, files_by_role
+from backend.packs.material_models import material_model_beside
+from backend.packs.networks import load_networks
+
+SMOOTHING = 3
+"""Taubin steps against marching cubes' staircase: about a cell, on grids of hundreds."""
+
+
+def load_triposr(folder: Path, manifest: PackManifest, device: torch.device) -> LrmPack:
+    """TripoSR from a verified folder.
+
+    Raises:
+        PackError: the file does not fit the network.
+    """
+    model = load_networks("triposr", files_by_role(folder))["reconstructor"]
+    assert isinstance(model, TripoSR)
+    materials = material_model_beside(folder, device)
+    return assemble_triposr(model, device, name=folder.name, revision=manifest.revision, materials=materials)
+
+
+def load_openlrm(folder: Path, manifest: PackManifest, device: torch.device) -> LrmPack:
+    """OpenLRM, of whichever size the folder's configuration says, from a verified folder.
+
+    Raises:
+        PackError: a file does not fit the network, or the configuration is unreadable.
+    """
+    model = load_networks("openlrm", files_by_role(folder))["reconstructor"]
+    assert isinstance(model, OpenLRM)
+    materials = material_model_beside(folder, device)
+    return assemble_openlrm(model, device, name=folder.name, revision=manifest.revision, materials=materials)
+
+
+def assemble_triposr(
+    model: TripoSR,
+    device: torch.device,
+    *,
+    name: str = "triposr",
+    revision: str,
+    grid: int = TRIPOSR_GRID,
+    materials: MaterialModel | None = None,
+) -> LrmPack:
+    """The network behind the pipeline's interface, in the precision and the place that suit `device`."""
+    reconstructor = TripoSRReconstructor(model, grid, _settle(model, model.decoder, device))
+    surface = SurfaceConfig(grid - 1, SMOOTHING)
+    return LrmPack(name, revision, device, surface, reconstructor, materials)
+
+
+def assemble_openlrm(
+    model: OpenLRM,
+    device: torch.device,
+    *,
+    name: str = "openlrm",
+    revision: str,
+    grid: int = OPENLRM_GRID,
+    materials: MaterialModel | None = None,
+) -> LrmPack:
+    """As `assemble_triposr`."""
+    reconstructor = OpenLRMReconstructor(model, grid, _settle(model, model.decoder, device))
+    surface = SurfaceConfig(grid - 1, SMOOTHING)
+    return LrmPack(name, revision, device, surface, reconstructor, materials)
+
+
+def _settle(model: nn.Module, decoder: nn.Module, device: torch.device) -> Placement:
+    placement = place(device, sum(parameter.numel() for parameter in model.parameters()))
+    placement.settle(model)
+    # The decoder is small, and the surface is as exact as its densities: it stays, in full precision.
+    decoder.to(device, torch.float32)
+    return placement
