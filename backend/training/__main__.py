@@ -16,9 +16,11 @@ from __future__ import annotations
 import argparse
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
+from torch.utils.data import ConcatDataset
 
 from backend.device import autocast_dtype, describe, pick_device, use_available_cores
 from backend.errors import BozzettoError, OptionError
@@ -31,7 +33,12 @@ from backend.training.dataset import Example, RenderedDataset
 from backend.training.generated_views import MixedViews, generate_views_of
 from backend.training.loop import Batch, ExampleSource, Task, TrainOptions, load_averaged, train
 from backend.training.pretrained_trunk import load_pretrained
-from backend.training.reference_dataset import ReferenceBatch, ReferenceDataset, render_references
+from backend.training.reference_dataset import (
+    HasReference,
+    ReferenceBatch,
+    ReferenceDataset,
+    render_references,
+)
 from backend.training.render_dataset import render_dataset
 from backend.training.train_coordinates import CoordinateTask
 from backend.training.train_reconstructor import ReconstructorTask
@@ -163,7 +170,7 @@ def _train(what: str, arguments: argparse.Namespace, samples: Path) -> None:
             load_pretrained(modules.coordinates.trunk)
         train(
             CoordinateTask(modules.coordinates, precision),
-            lambda held_out: ReferenceDataset(arguments.work / "references", validation=held_out),
+            partial(_reference_images, arguments.work),
             ReferenceBatch.stack,
             folder,
             options,
@@ -178,6 +185,14 @@ def _train(what: str, arguments: argparse.Namespace, samples: Path) -> None:
         return rendered
 
     train(task, open_data, Batch.stack, folder, options, device)
+
+
+def _reference_images(work: Path, held_out: bool) -> ExampleSource[HasReference]:
+    """The rendered references and, for training, those of the full samples as well."""
+    references = ReferenceDataset(work / "references", validation=held_out)
+    if held_out or not any((work / "data").glob("shard_*")):
+        return references
+    return ConcatDataset([references, RenderedDataset(work / "data", validation=False)])
 
 
 def _generate(arguments: argparse.Namespace) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.utils.data import Dataset
 
 from backend.training.assets import rotation_about_y
 
@@ -95,7 +96,7 @@ def view_order(reference: int) -> list[int]:
     return [mirrored[(view + shift) % 6] for view in range(6)]
 
 
-class RenderedDataset:
+class RenderedDataset(Dataset[Example]):
     """The shards below a folder, addressed as (stored sample, reference) pairs."""
 
     def __init__(self, folder: Path, *, validation: bool) -> None:

@@ -11,15 +11,23 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from backend.training.dataset import REFERENCE_SIZE, VIEW_SIZE, is_validation
-from backend.training.render_dataset import Source, draw_model, list_sources, render_reference
+from backend.training.render_dataset import (
+    PROCEDURAL_SHARE,
+    Source,
+    draw_model,
+    list_sources,
+    render_reference,
+)
 from backend.training.rendering import Renderer
 
 IMAGES_PER_MODEL = 4
@@ -42,6 +50,19 @@ class ReferenceExample:
     elevation: Float[Tensor, ""]
 
 
+class HasReference(Protocol):
+    """What the coordinate net learns from: a `ReferenceExample`, or a whole `dataset.Example`."""
+
+    @property
+    def reference_rgba(self) -> Tensor: ...
+    @property
+    def reference_front(self) -> Tensor: ...
+    @property
+    def reference_back(self) -> Tensor: ...
+    @property
+    def elevation(self) -> Tensor: ...
+
+
 @dataclass(frozen=True)
 class ReferenceBatch:
     """Examples stacked along a first axis."""
@@ -52,13 +73,13 @@ class ReferenceBatch:
     elevation: Float[Tensor, " batch"]
 
     @classmethod
-    def stack(cls, examples: Sequence[ReferenceExample], device: torch.device) -> ReferenceBatch:
+    def stack(cls, examples: Sequence[HasReference], device: torch.device) -> ReferenceBatch:
         return cls(
             **{f.name: torch.stack([getattr(e, f.name) for e in examples]).to(device) for f in fields(cls)}
         )
 
 
-class ReferenceDataset:
+class ReferenceDataset(Dataset[HasReference]):
     """The shards below a folder; every image also mirrored left to right."""
 
     def __init__(self, folder: Path, *, validation: bool) -> None:
@@ -110,7 +131,7 @@ def render_references(data: Path, folder: Path, *, images: int, worker: int, wor
     wanted = -(-images // IMAGES_PER_MODEL)
     sources: list[Source] = []
     while len(sources) < wanted:
-        sources += list_sources(data, procedural_share=0.25, rng=rng)
+        sources += list_sources(data, PROCEDURAL_SHARE, rng)
     sources = sources[:wanted]
     for number in range(worker, -(-wanted // MODELS_PER_SHARD), workers):
         models = sources[number * MODELS_PER_SHARD : (number + 1) * MODELS_PER_SHARD]
