@@ -29,6 +29,7 @@ from backend.training.dataset import (
 from backend.training.labels import signed_distance
 from backend.training.render_dataset import render_sample
 from backend.training.rendering import Renderer
+from backend.training.throughput import StageClock
 from tests.backend.training.shapes import figure
 
 SEEN, HELD_OUT = (next(p for p in map(str, range(999)) if is_validation(p) == held) for held in (False, True))
@@ -52,7 +53,11 @@ def examples(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("backend.training.render_dataset.POINTS", 1200)
         patch.setattr("backend.training.render_dataset.SURFACE_POINTS", 600)
-        sample = render_sample(figure(), renderer, reference_renderer, np.random.default_rng(0))
+        # Cameras held straight and aimed at the object show their elevation in their images.
+        patch.setattr("backend.training.render_dataset._ROLL_DEGREES", 0.0)
+        patch.setattr("backend.training.render_dataset._AIM_SHARE", 0.0)
+        rng = np.random.default_rng(0)
+        sample = render_sample(figure(), renderer, reference_renderer, rng, StageClock())
     write_shard(folder / "shard_0000", [SEEN], [sample])
     data = RenderedDataset(folder, validation=False)
     assert len(data) == REFERENCES

@@ -25,15 +25,15 @@ def random_state() -> State:
     state: State = {}
 
     def convolution(name: str, norm: str, outputs: int, inputs: int, kernel: int) -> None:
-        fan_in = inputs * kernel**2
-        state[f"{name}.weight"] = (
-            torch.randn(outputs, inputs, kernel, kernel, generator=generator) * (2 / fan_in) ** 0.5
-        )
+        # Small variances too, beside which the epsilon counts; outputs vary as the statistics say.
+        variance = 10 ** (torch.rand(outputs, generator=generator) * 3 - 2.5)
+        deviation = (2 * variance / (inputs * kernel**2)).sqrt()[:, None, None, None]
+        drawn = torch.randn(outputs, inputs, kernel, kernel, generator=generator)
+        state[f"{name}.weight"] = drawn * deviation
         state[f"{norm}.weight"] = torch.rand(outputs, generator=generator) + 0.5
         state[f"{norm}.bias"] = torch.randn(outputs, generator=generator) * 0.3
-        state[f"{norm}.running_mean"] = torch.randn(outputs, generator=generator) * 0.3
-        # Small variances too, beside which the epsilon counts.
-        state[f"{norm}.running_var"] = 10 ** (torch.rand(outputs, generator=generator) * 3 - 2.5)
+        state[f"{norm}.running_mean"] = torch.randn(outputs, generator=generator) * 0.3 * variance.sqrt()
+        state[f"{norm}.running_var"] = variance
         state[f"{norm}.num_batches_tracked"] = torch.tensor(7)
 
     convolution("_conv_stem", "_bn0", STEM_CHANNELS, 3, 3)

@@ -182,11 +182,12 @@ def test_a_references_positions_lie_behind_their_pixels(
 ) -> None:
     cameras: list[Cameras] = []
 
-    def recorded(*arguments: object) -> Cameras:
-        cameras.append(reference_camera(*arguments))  # type: ignore[arg-type]
-        return cameras[-1]
+    def recorded(*arguments: object) -> tuple[Cameras, float]:
+        camera, elevation = jittered_camera(*arguments)  # type: ignore[arg-type]
+        cameras.append(camera)
+        return camera, elevation
 
-    monkeypatch.setattr(subject, "reference_camera", recorded)
+    monkeypatch.setattr(subject, "jittered_camera", recorded)
     seen = render_reference(figure(), 60.0, reference_renderer, np.random.default_rng(seed))
     assert seen["rgba"].shape == (REFERENCE_SIZE, REFERENCE_SIZE, 4)
     steps = (torch.arange(VIEW_SIZE) + 0.5) / VIEW_SIZE * 2 - 1
