@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from backend.device import channels_last
 from backend.errors import PackError
 from backend.models.interfaces import (
     ImageReconstructor,
@@ -100,6 +101,8 @@ def assemble_nano(
     """Put the networks behind the pipeline's interfaces, on `device` and ready for inference."""
     for module in modules.by_file().values():
         module.to(device=device, dtype=torch.float32).eval().requires_grad_(False)
+    for of_images in (modules.coordinates, modules.views, modules.normals):
+        channels_last(of_images)
     sampling = preset.sampling
     draftsman = Draftsman(modules.coordinates, modules.views.cameras)
     return Pack(

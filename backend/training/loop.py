@@ -44,7 +44,6 @@ class TrainOptions:
     validate_every: int = 250
 
 
-ModuleT = TypeVar("ModuleT", bound=nn.Module)
 ExampleT = TypeVar("ExampleT")
 ExampleT_co = TypeVar("ExampleT_co", covariant=True)
 BatchT = TypeVar("BatchT")
@@ -97,11 +96,6 @@ class Batch:
         return cls(
             **{f.name: torch.stack([getattr(e, f.name) for e in examples]).to(device) for f in fields(cls)}
         )
-
-
-def channels_last(module: ModuleT) -> ModuleT:
-    """Weights in the memory order that the CPU's and the GPU's convolutions are fastest in."""
-    return module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def learning_rate_factor(step: int, options: TrainOptions) -> float:

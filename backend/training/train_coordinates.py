@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from backend.device import channels_last
 from backend.models.multiview.coordinate_net import CoordinateNet, ObjectCoordinates, camera_axes
 from backend.training.augmentation import recolour
-from backend.training.loop import channels_last
 from backend.training.reference_dataset import ReferenceBatch
 
 _SLOPE_WEIGHT = 1.0

@@ -21,6 +21,7 @@ from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from backend.device import channels_last
 from backend.models.multiview.coordinate_net import CoordinateNet
 from backend.models.multiview.draft import Draft, draft_views
 from backend.models.multiview.nano_denoiser import (
@@ -33,7 +34,7 @@ from backend.models.multiview.nano_denoiser import (
 )
 from backend.models.multiview.nano_sampler import START
 from backend.training.augmentation import recolour
-from backend.training.loop import Batch, channels_last
+from backend.training.loop import Batch
 
 _NORMAL_SHARE = 0.3
 _DROP_SHARE = 0.1
