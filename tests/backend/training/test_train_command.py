@@ -17,6 +17,8 @@ from backend.models.presets import TINY
 from backend.packs.eight_bit import quantise
 from backend.packs.loading import load_pack
 from backend.training import pretrained_trunk
+from backend.training.dataset import REFERENCES
+from backend.training.reference_dataset import ReferenceBatch
 from tests.backend.training.sphere_examples import write_reference_shard, write_sphere_shard
 from tests.backend.training.test_dataset import HELD_OUT, SEEN
 
@@ -91,6 +93,19 @@ def test_only_a_fresh_net_gets_the_pretrained_trunk(
     assert [type(trunk) for trunk in started] == [EfficientNetLite]
 
 
+def test_the_coordinates_also_learn_from_the_samples_but_are_judged_by_the_references_alone(
+    tmp_path: Path,
+) -> None:
+    write_reference_shard(tmp_path / "references" / "shard_0000", [SEEN, SEEN, HELD_OUT])
+    assert len(command._reference_images(tmp_path, held_out=False)) == 2 * 2
+    write_sphere_shard(tmp_path / "data" / "shard_0000", [SEEN, HELD_OUT])
+    training = command._reference_images(tmp_path, held_out=False)
+    assert len(training) == 2 * 2 + REFERENCES
+    assert len(command._reference_images(tmp_path, held_out=True)) == 2
+    batch = ReferenceBatch.stack([training[0], training[len(training) - 1]], torch.device("cpu"))
+    assert batch.reference_rgba.shape == (2, 4, 64, 64)
+
+
 def test_references_are_rendered_beside_the_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[tuple[Path, ...], dict[str, int]]] = []
     monkeypatch.setattr(command, "render_references", lambda *paths, **rest: asked.append((paths, rest)))
@@ -123,6 +138,7 @@ def test_without_the_packages_weights_there_is_one_line_too(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(command, "NANO", TINY)
+    monkeypatch.setattr(command, "load_pretrained", pretrained_trunk.load_pretrained)
     monkeypatch.setattr(pretrained_trunk, "find_spec", lambda name: None)
     assert command.main(["coordinates", "--work", str(tmp_path)]) == 1
     assert capsys.readouterr().err.startswith(
