@@ -1,7 +1,7 @@
 """`python -m backend train`: render the data, train nano's four networks in order, write the pack.
 
 render         fill --work/data with rendered samples (several may run at once: --worker i --workers n)
-references     fill --work/references with reference images for the coordinates (likewise)
+references     fill --work/references with six times as many reference images for the coordinates (likewise)
 coordinates    object coordinates from the reference image
 views          the multi-view denoiser (needs coordinates)
 normals        the normal ControlNet (needs views)
@@ -29,7 +29,7 @@ from backend.models.multiview.nano_sampler import make_scheduler
 from backend.models.presets import NANO
 from backend.packs.loading import assemble_nano, build_nano, save_nano
 from backend.packs.manifest import PACKS_FOLDER, write_manifest
-from backend.training.dataset import Example, RenderedDataset
+from backend.training.dataset import REFERENCES, Example, RenderedDataset
 from backend.training.generated_views import MixedViews, generate_views_of
 from backend.training.loop import Batch, ExampleSource, Task, TrainOptions, load_averaged, train
 from backend.training.pretrained_trunk import load_pretrained
@@ -122,7 +122,7 @@ def _run(what: str, arguments: argparse.Namespace) -> None:
         render_references(
             arguments.data,
             arguments.work / "references",
-            images=arguments.samples,
+            images=arguments.samples * REFERENCES,
             worker=arguments.worker,
             workers=arguments.workers,
             seed=arguments.seed,

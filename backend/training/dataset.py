@@ -9,7 +9,6 @@ mirrored as well (k odd). `Example` undoes the turn, so that the reference is al
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from backend.training.assets import rotation_about_y
+from backend.training.shards import read_shards
 
 VIEW_SIZE = 64
 REFERENCE_SIZE = 2 * VIEW_SIZE
@@ -102,9 +102,8 @@ class RenderedDataset(Dataset[Example]):
     def __init__(self, folder: Path, *, validation: bool) -> None:
         self._arrays: list[dict[str, np.ndarray]] = []
         self._samples: list[tuple[int, int]] = []
-        for shard, path in enumerate(sorted(folder.glob("shard_*"))):
-            index = json.loads((path / "index.json").read_text())
-            self._arrays.append({name: np.load(path / f"{name}.npy", mmap_mode="r") for name in CHANNELS})
+        for shard, (arrays, index) in enumerate(read_shards(folder, CHANNELS)):
+            self._arrays.append(arrays)
             self._samples += [
                 (shard, row)
                 for row, entry in enumerate(index["samples"])

@@ -6,8 +6,6 @@ there are full samples (`dataset.py`), from the same models in the same light.
 
 from __future__ import annotations
 
-import json
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -29,6 +27,7 @@ from backend.training.render_dataset import (
     render_reference,
 )
 from backend.training.rendering import Renderer
+from backend.training.shards import read_shards, shard_path, writing_shard
 
 IMAGES_PER_MODEL = 4
 MODELS_PER_SHARD = 250
@@ -85,11 +84,10 @@ class ReferenceDataset(Dataset[HasReference]):
     def __init__(self, folder: Path, *, validation: bool) -> None:
         self._arrays: list[dict[str, np.ndarray]] = []
         self._images: list[tuple[int, int]] = []
-        for shard, path in enumerate(sorted(folder.glob("shard_*"))):
-            packs = json.loads((path / "index.json").read_text())["packs"]
-            self._arrays.append({name: np.load(path / f"{name}.npy", mmap_mode="r") for name in _CHANNELS})
+        for shard, (arrays, index) in enumerate(read_shards(folder, _CHANNELS)):
+            self._arrays.append(arrays)
             self._images += [
-                (shard, row) for row, pack in enumerate(packs) if is_validation(pack) == validation
+                (shard, row) for row, pack in enumerate(index["packs"]) if is_validation(pack) == validation
             ]
         if not self._images:
             raise FileNotFoundError(
@@ -139,20 +137,13 @@ def render_references(data: Path, folder: Path, *, images: int, worker: int, wor
 
 
 def _render_shard(folder: Path, number: int, sources: list[Source], seed: int) -> None:
-    target = folder / f"shard_{number:04d}"
-    if target.exists():
+    if shard_path(folder, number).exists():
         return
-    partial = folder / f"partial_{number:04d}"
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    count = len(sources) * IMAGES_PER_MODEL
-    arrays = {
-        name: np.lib.format.open_memmap(
-            partial / f"{name}.npy", mode="w+", dtype=dtype, shape=(count, *shape)
-        )
-        for name, (shape, dtype) in _CHANNELS.items()
-    }
-    with Renderer(REFERENCE_SIZE) as renderer:
+    packs = [source.pack for source in sources for _ in range(IMAGES_PER_MODEL)]
+    with (
+        writing_shard(folder, number, len(packs), _CHANNELS, {"seed": seed, "packs": packs}) as arrays,
+        Renderer(REFERENCE_SIZE) as renderer,
+    ):
         for i, source in enumerate(tqdm(sources, desc=f"references {number}", unit="model")):
             rng = np.random.default_rng([seed, number, i, 1])
             model = draw_model(source, rng)
@@ -160,6 +151,3 @@ def _render_shard(folder: Path, number: int, sources: list[Source], seed: int) -
                 turned = model.turned(rng.uniform(0, 360))
                 for name, value in render_reference(turned, 0.0, renderer, rng).items():
                     arrays[name][row] = value
-    packs = [source.pack for source in sources for _ in range(IMAGES_PER_MODEL)]
-    (partial / "index.json").write_text(json.dumps({"seed": seed, "packs": packs}))
-    partial.rename(target)

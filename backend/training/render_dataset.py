@@ -7,8 +7,6 @@ an interrupted run goes on where it stopped.
 from __future__ import annotations
 
 import csv
-import json
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +30,7 @@ from backend.training.labels import supervise
 from backend.training.lighting import random_reference_lighting
 from backend.training.procedural import random_model
 from backend.training.rendering import Renderer
+from backend.training.shards import shard_path, writing_shard
 from backend.training.throughput import StageClock
 
 FILL = 0.85
@@ -182,22 +181,17 @@ def render_sample(
 
 
 def render_shard(folder: Path, number: int, sources: list[Source], seed: int) -> None:
-    """Write one shard; nothing is left behind when it is interrupted."""
-    target = folder / f"shard_{number:04d}"
-    if target.exists():
+    """Write one shard, unless it is there; nothing is left behind when it is interrupted."""
+    if shard_path(folder, number).exists():
         return
-    partial = folder / f"partial_{number:04d}"
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    arrays = {
-        name: np.lib.format.open_memmap(
-            partial / f"{name}.npy", mode="w+", dtype=dtype, shape=(len(sources), *shape)
-        )
-        for name, (shape, dtype) in CHANNELS.items()
-    }
+    index = {"seed": seed, "samples": [{"name": source.name, "pack": source.pack} for source in sources]}
     clock = StageClock()
-    with Renderer(VIEW_SIZE) as renderer, Renderer(REFERENCE_SIZE) as reference_renderer:
-        for row, source in enumerate(tqdm(sources, desc=target.name, unit="sample")):
+    with (
+        writing_shard(folder, number, len(sources), CHANNELS, index) as arrays,
+        Renderer(VIEW_SIZE) as renderer,
+        Renderer(REFERENCE_SIZE) as reference_renderer,
+    ):
+        for row, source in enumerate(tqdm(sources, desc=f"shard {number}", unit="sample")):
             rng = np.random.default_rng([seed, number, row])
             with clock.stage("models"):
                 model = draw_model(source, rng)
@@ -205,10 +199,7 @@ def render_shard(folder: Path, number: int, sources: list[Source], seed: int) ->
             with clock.stage("write"):
                 for name, value in channels.items():
                     arrays[name][row] = value
-    entries = [{"name": source.name, "pack": source.pack} for source in sources]
-    (partial / "index.json").write_text(json.dumps({"seed": seed, "samples": entries}))
-    partial.rename(target)
-    print(f"{target.name}: {clock.report(len(sources))}.")
+    print(f"shard {number}: {clock.report(len(sources))}.")
 
 
 def render_dataset(

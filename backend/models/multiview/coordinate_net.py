@@ -41,8 +41,8 @@ class ObjectCoordinates:
     """What `CoordinateNet` sees in a batch of images."""
 
     front: Float[Tensor, "batch 3 h w"]
-    """Position of the first surface behind each pixel, in the camera's axes (right, up, towards the camera)
-    around the object's centre, in model units."""
+    """Position of the first surface behind each pixel, around the object's centre, in model units and in the
+    axes of a level camera that aims at it: right, up, towards the camera."""
     back: Float[Tensor, "batch 3 h w"]
     """Likewise of the last surface."""
     elevation: Float[Tensor, " batch"]
