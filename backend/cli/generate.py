@@ -13,6 +13,7 @@ from pathlib import Path
 
 from backend.cli.interrupts import first_interrupt_asks
 from backend.cli.output_folders import published_folder, require_writable, unique_names
+from backend.cli.packs_folder import add_packs_folder
 from backend.cli.progress import TerminalProgress
 from backend.errors import BozzettoError, Cancelled, ImageError, OptionError
 from backend.jobs.pipeline_runner import PipelineRunner
@@ -46,6 +47,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--route", choices=ROUTES, help="way from the image to the field (default: the pack's own)"
     )
+    add_packs_folder(parser)
     for option in LIMITS:
         parser.add_argument(
             FLAGS.get(option, f"--{option.replace('_', '-')}"),

@@ -46,7 +46,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(arguments: argparse.Namespace) -> int:
-    folder = arguments.packs_folder or user_packs_folder()
+    folder = user_packs_folder()
     match arguments.action:
         case "list":
             print(pack_table(folder))

@@ -13,6 +13,7 @@ from backend.cli import packs as command
 from backend.packs import installing
 from backend.packs.catalogue import PublicPack, catalogue
 from backend.packs.manifest import known_packs
+from backend.settings import PACKS_VARIABLE
 from tests.backend.jobs.running import make_packs
 from tests.backend.packs.hub_server import Hub
 from tests.backend.packs.miniature import CHECKPOINT, CONFIG, WEIGHTS
@@ -33,6 +34,12 @@ def public(pack: PublicPack, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> Publi
     monkeypatch.setattr(command, "find_public_pack", lambda name: pack)
     monkeypatch.setattr(sys, "stdin", io.StringIO())
     return pack
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """--packs-folder sets the variable, which ends with the test."""
+    monkeypatch.setenv(PACKS_VARIABLE, str(tmp_path / "elsewhere"))
 
 
 def packs(packs_folder: Path, *arguments: str) -> int:
@@ -157,7 +164,7 @@ def test_mirror_and_offline_are_the_environment_s(hub: Hub, packs_folder: Path) 
         done = subprocess.run(
             [*command, "--accept-licence"],
             cwd=ROOT,
-            env=os.environ | {"BOZZETTO_PACKS": str(packs_folder)} | environment,
+            env=os.environ | {PACKS_VARIABLE: str(packs_folder)} | environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
