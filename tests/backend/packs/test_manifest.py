@@ -8,7 +8,15 @@ import pytest
 
 import backend.packs.manifest as manifest_module
 from backend.errors import PackError
-from backend.packs.manifest import find_pack, known_packs, read_manifest, verify, write_manifest
+from backend.packs.catalogue import PUBLIC_FOLDER, find_public_pack
+from backend.packs.manifest import (
+    PackManifest,
+    find_pack,
+    known_packs,
+    read_manifest,
+    verify,
+    write_manifest,
+)
 
 
 @pytest.fixture
@@ -107,6 +115,19 @@ def test_unknown_packs_are_told_the_known_ones(pack: Path) -> None:
     for name in ("huge", "../nano", "no_manifest", ""):
         with pytest.raises(PackError, match="Choose one of: nano"):
             find_pack(name, pack.parent)
+
+
+@pytest.mark.parametrize(
+    ("kind", "route"), [("nano", "multiview"), ("openlrm", "lrm"), ("marigold-iid", None)]
+)
+def test_a_packs_kind_tells_its_route(kind: str, route: str | None) -> None:
+    assert PackManifest("tiny", "CC0-1.0", "", (), kind).route == route
+
+
+@pytest.mark.parametrize("path", sorted(PUBLIC_FOLDER.glob("*.json")), ids=lambda path: path.stem)
+def test_the_catalogue_and_the_manifests_agree_on_routes(path: Path) -> None:
+    public = find_public_pack(path.stem)
+    assert PackManifest(path.stem, public.licence, "", (), public.kind).route == public.route
 
 
 def test_a_folder_without_manifest_is_no_pack(tmp_path: Path) -> None:
