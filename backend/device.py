@@ -172,6 +172,23 @@ def peak_memory_mb() -> float:
     return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
 
 
+def peak_gpu_memory_mb(device: torch.device) -> float | None:
+    """The most graphics memory that this process has held, megabytes; None for other devices."""
+    return torch.cuda.max_memory_allocated(device) / 2**20 if device.type == "cuda" else None
+
+
+def forget_peak_gpu_memory(device: torch.device) -> None:
+    """`peak_gpu_memory_mb` starts anew."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+
+
+def synchronise(device: torch.device) -> None:
+    """Wait until the device has done what it was asked: without it, clocks measure the asking."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
 def _advice(error: BaseException) -> str:
     if isinstance(error, torch.OutOfMemoryError):
         return (

@@ -124,7 +124,7 @@ class Zero123Plus:
         self.vision_encoder = vision_encoder
         self.empty_prompt = empty_prompt
         self.config = config
-        self._ramping = torch.tensor(config.ramping, dtype=empty_prompt.dtype, device=empty_prompt.device)
+        self.ramping = torch.tensor(config.ramping, dtype=empty_prompt.dtype, device=empty_prompt.device)
         self._placement = placement or Placement(unet.device, unet.dtype, resident=True)
 
     @torch.no_grad()
@@ -149,28 +149,29 @@ class Zero123Plus:
                 self.vae,
                 self.vision_encoder,
                 self.empty_prompt,
-                self._ramping,
+                self.ramping,
                 self.config.condition,
                 generator,
                 guided=guidance > 1,
             ).to(self.unet.dtype)
         denoisers = (self.unet,) if control is None else (self.unet, control.network)
         with self._placement.hosting(*denoisers):
-            latents = self._denoise(
+            latents = self.denoise(
                 condition, generator, steps or self.config.steps, guidance, control, on_step
             )
         with self._placement.hosting(self.vae):
-            return self._decode(latents.to(self.vae.dtype))
+            return self.decode(latents.to(self.vae.dtype))
 
-    def _denoise(
+    def denoise(
         self,
         condition: Condition,
         generator: torch.Generator,
         steps: int,
         guidance: float,
-        control: Control | None,
-        on_step: Callable[[int, Tensor], None] | None,
+        control: Control | None = None,
+        on_step: Callable[[int, Tensor], None] | None = None,
     ) -> Float[Tensor, "1 4 height width"]:
+        """Latents of the grid from noise; the denoiser's networks must be on the device."""
         scheduler = euler_ancestral_scheduler(self.config.schedule)
         scheduler.set_timesteps(steps, device=self.unet.device)
         factor = 2 ** (len(self.vae.config["block_out_channels"]) - 1)
@@ -218,7 +219,8 @@ class Zero123Plus:
         )
         return self.unet(sample, timestep, condition.text, reference, down, mid)
 
-    def _decode(self, latents: Float[Tensor, "1 4 height width"]) -> Float[Tensor, "3 _ _"]:
+    def decode(self, latents: Float[Tensor, "1 4 height width"]) -> Float[Tensor, "3 _ _"]:
+        """Latents to the grid of views in [0, 1]."""
         image = self.vae.decode(
             unscale_latents(latents) / self.vae.config["scaling_factor"], return_dict=False
         )[0]

@@ -57,11 +57,14 @@ class InstantMeshField:
             return self._model.sdf(self._planes, to_model_frame(points))
 
     @torch.no_grad()
-    def sample(self, points: Float[Tensor, "point 3"]) -> PointValues:
-        """Values at points; the colour is as lit in the views, and the public weights know no materials."""
+    def albedo(self, points: Float[Tensor, "point 3"]) -> Float[Tensor, "point 3"]:
+        """sRGB in [0, 1], as lit in the views."""
         with own_precision(points.device):
-            rgb = self._model.rgb(self._planes, to_model_frame(points)).clamp(0, 1)
-        return PointValues(self.sdf(points), rgb, roughness=None, metallic=None)
+            return self._model.rgb(self._planes, to_model_frame(points)).clamp(0, 1)
+
+    def sample(self, points: Float[Tensor, "point 3"]) -> PointValues:
+        """Values at points; the public weights know no materials."""
+        return PointValues(self.sdf(points), self.albedo(points), roughness=None, metallic=None)
 
     @torch.no_grad()
     def surface(self, on_fraction: OnFraction) -> tuple[Float[Tensor, "vertex 3"], Int[Tensor, "face 3"]]:

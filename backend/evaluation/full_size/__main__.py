@@ -1,0 +1,117 @@
+"""`python -m backend.evaluation.full_size`: the public models at full size, beside the originals' figures.
+
+With seeded random weights: neither the time nor the memory depends on the weights' values.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from backend.device import (
+    Placement,
+    describe,
+    forget_peak_gpu_memory,
+    network_dtype,
+    pick_device,
+    use_available_cores,
+)
+from backend.errors import BozzettoError
+from backend.evaluation.full_size import instantmesh, zero123plus
+from backend.evaluation.full_size.meter import Original, StageMeter, comparison
+from backend.models.reconstructor.instantmesh import InstantMeshConfig
+
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one bench and print its table. 0 success, 2 nothing could be done."""
+    arguments = _parser().parse_args(argv)
+    try:
+        use_available_cores()
+        device = pick_device()
+        precision = PRECISIONS.get(arguments.precision, network_dtype(device))
+        print(f"{arguments.model} on {describe(device)}, networks in {precision}")
+        if arguments.model == "instantmesh":
+            bench_instantmesh(device, precision, InstantMeshConfig())
+        else:
+            bench_zero123plus(device, precision, arguments.steps, zero123plus.FULL_SIZE)
+    except BozzettoError as error:
+        print(f"bozzetto: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def bench_instantmesh(
+    device: torch.device,
+    precision: torch.dtype,
+    config: InstantMeshConfig,
+    texture_size: int = instantmesh.TEXTURE_SIZE,
+) -> None:
+    """InstantMesh; in reduced precision also the planes' error against float32."""
+    meter = StageMeter(device)
+    made = instantmesh.run_instantmesh(config, meter, device, precision, texture_size)
+    print(f"{made.faces} faces, GLB of {len(made.glb) / 1e6:.1f} MB\n")
+    print(comparison(meter.costs, instantmesh.ORIGINAL))
+    if precision != torch.float32:
+        exact = instantmesh.random_planes(config, device, torch.float32)
+        print(f"Planes in {precision}: relative error {relative_error(made.planes, exact):.1e}.")
+
+
+def bench_zero123plus(
+    device: torch.device, precision: torch.dtype, steps: int, size: zero123plus.Zero123PlusSize
+) -> None:
+    """Zero123++; on a GPU beside the original's own way of computing, and with the error against float32."""
+    ours = StageMeter(device)
+    model = zero123plus.random_sampler(size, Placement(device, precision, resident=True), channels_last=True)
+    # Once before the clock starts: a GPU chooses its kernels when it first meets a shape.
+    if device.type != "cpu":
+        zero123plus.run_zero123plus(model, StageMeter(device), 1)
+    forget_peak_gpu_memory(device)
+    grid = zero123plus.run_zero123plus(model, ours, steps)
+    del model
+    if device.type == "cpu":
+        print(comparison(ours.costs, zero123plus.original(steps)))
+        return
+    placement = Placement(device, torch.float16, resident=True)
+    model = zero123plus.random_sampler(size, placement, channels_last=False)
+    zero123plus.run_zero123plus(model, StageMeter(device), 1)
+    forget_peak_gpu_memory(device)
+    theirs = StageMeter(device)
+    zero123plus.run_zero123plus(model, theirs, steps)
+    del model
+    recorded = {cost.name: cost.seconds for cost in theirs.costs}
+    peak = max(cost.peak_gib for cost in theirs.costs)
+    print("The original's way: float16, default memory layout, the same passes; measured in this run.\n")
+    print(comparison(ours.costs, Original(recorded, {}, peak)))
+    exact = Placement(device, torch.float32, resident=True)
+    model = zero123plus.random_sampler(size, exact, channels_last=False)
+    reference = zero123plus.run_zero123plus(model, StageMeter(device), steps)
+    print(f"The grid in {precision}: relative error {relative_error(grid, reference):.1e} against float32.")
+
+
+def relative_error(found: Tensor, exact: Tensor) -> float:
+    """Root mean square of the difference, relative to that of the exact values."""
+    found, exact = found.double(), exact.double()
+    return float((found - exact).norm() / exact.norm())
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m backend.evaluation.full_size",
+        description="Time and memory of the public models at full size, with random weights.",
+    )
+    parser.add_argument("model", choices=("instantmesh", "zero123plus"))
+    parser.add_argument(
+        "--precision", choices=sorted(PRECISIONS), help="of the large networks (default: the device's)"
+    )
+    parser.add_argument("--steps", type=int, default=28, help="denoising steps of zero123plus")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
