@@ -61,6 +61,11 @@ def list_objects(data: Path, limit: int | None = None) -> list[Path]:
     paths = sorted(data.glob("*.glb"))
     if not paths:
         raise FileNotFoundError(f"{data} holds no .glb files. Give a folder of GLBs with --data DIR.")
+    return spread(paths, limit)
+
+
+def spread(paths: list[Path], limit: int | None) -> list[Path]:
+    """At most `limit` of them, evenly spread."""
     if limit is None or limit >= len(paths):
         return paths
     return [paths[i * len(paths) // limit] for i in range(limit)]
