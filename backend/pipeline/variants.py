@@ -51,7 +51,7 @@ class VariantScore:
     likeness: float
     """Structural similarity (Wang et al. 2004) to the reference, mean over the union of both masks."""
     agreement: float | None
-    """IoU of soft masks, the mesh's against the generated views', mean over the six; None on a route without."""
+    """IoU of soft masks, the mesh's against the generated views', mean over them; None on a route without."""
 
     @property
     def total(self) -> float:
