@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from backend.errors import PackError
 from backend.packs.catalogue import HubFile, PublicPack, catalogue
 from backend.packs.manifest import PACKS_FOLDER, PackManifest, find_pack, installed_packs, read_manifest
 
@@ -16,9 +17,7 @@ def pack_table(packs_folder: Path) -> str:
     public = catalogue()
     installed = installed_packs(packs_folder)
     for name in installed:
-        manifest = read_manifest(find_pack(name, packs_folder))
-        state = "shipped" if find_pack(name, packs_folder).parent == PACKS_FOLDER else "installed"
-        rows.append((name, state, _size(manifest.size), manifest.licence, manifest.summary))
+        rows.append((name, *_installed_row(find_pack(name, packs_folder))))
     for name, pack in public.items():
         if name not in installed:
             rows.append((name, "to download", _public_size(pack), pack.licence, pack.summary))
@@ -27,6 +26,15 @@ def pack_table(packs_folder: Path) -> str:
         "  ".join([*(text.ljust(width) for text, width in zip(row, widths, strict=False)), row[4]])
         for row in rows
     )
+
+
+def _installed_row(folder: Path) -> tuple[str, str, str, str]:
+    try:
+        manifest = read_manifest(folder)
+    except PackError as error:
+        return "damaged", "", "", str(error)
+    state = "shipped" if folder.parent == PACKS_FOLDER else "installed"
+    return state, _size(manifest.size), manifest.licence, manifest.summary
 
 
 def describe_pack(name: str, packs_folder: Path) -> str:

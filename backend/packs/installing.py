@@ -92,7 +92,8 @@ def _bring(wanted: SourceFile, source: Source, staging: Path, tell: Tell, label:
     """Fetch, verify and, for a checkpoint, convert one file, unless an earlier attempt did."""
     file = wanted.file
     done, part = staging / "pack" / file.name, staging / "fetched" / f"{file.name}.part"
-    if done.is_file():
+    # What has no fingerprint may be another file by now.
+    if done.is_file() and (wanted.fingerprint or file.sha256):
         tell(f"{label}: already here")
         return hashed_file(staging / "pack", file.name, file.role)
     for path in (done, part):

@@ -57,6 +57,17 @@ def test_list_shows_what_is_there_and_what_could_be(
     assert all(" to download " in line for line in lines[2:])
 
 
+def test_a_damaged_pack_does_not_hide_the_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_packs(tmp_path)
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "manifest.json").write_text("{")
+    assert packs(tmp_path, "list") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].split()[:2] == ["broken", "damaged"]
+    assert "Install the pack again" in lines[1]
+    assert lines[2].startswith("nano ")
+
+
 @pytest.mark.parametrize("name", sorted(catalogue()))
 def test_show_tells_all_before_the_download(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -10,6 +10,7 @@ import pytest
 from safetensors.torch import save
 
 from backend.errors import PackError
+from backend.packs import installing
 from backend.packs.catalogue import PublicPack
 from backend.packs.installing import install
 from backend.packs.local_folder import FolderSource
@@ -84,6 +85,29 @@ def test_a_cache_s_own_hashes_are_held_against_its_files(
     _cache(source, name).resolve().write_bytes(hub.files[name])
     install(pack, FolderSource(source), packs_folder, lambda text: None)
     verify(packs_folder / "tiny")
+
+
+def test_a_begun_installation_takes_no_file_for_another(
+    pack: PublicPack, packs_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the same name and size, and nothing known of their content."""
+    source = tmp_path / "downloads"
+    for name, content in FILES.items():
+        path = _plain(source, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    _plain(source, CONFIG).write_bytes(b"[]")
+    with monkeypatch.context() as during:
+        during.setattr(installing, "_check_networks", refuse)
+        with pytest.raises(PackError, match="interrupted"):
+            install(pack, FolderSource(source), packs_folder, lambda text: None)
+    _plain(source, CONFIG).write_bytes(b"{}")
+    install(pack, FolderSource(source), packs_folder, lambda text: None)
+    assert (packs_folder / "tiny" / "config.json").read_bytes() == b"{}"
+
+
+def refuse(*_: object) -> None:
+    raise PackError("interrupted")
 
 
 def test_another_commit_than_the_pinned_is_not_taken(
