@@ -85,8 +85,11 @@ def own_precision(device: torch.device) -> torch.autocast:
 
 
 def network_dtype(device: torch.device) -> torch.dtype:
-    """Precision in which a pack of gigabytes keeps its weights: they are not cast at every call."""
-    return autocast_dtype(device) or torch.float32
+    """Precision in which a pack of gigabytes keeps its diffusion networks: they are not cast at every call.
+
+    On a GPU the one that the public weights are published to run in; bfloat16 rounds eight times as coarsely.
+    """
+    return torch.float16 if device.type == "cuda" else autocast_dtype(device) or torch.float32
 
 
 @dataclass(frozen=True)
@@ -95,18 +98,19 @@ class Placement:
 
     device: torch.device
     dtype: torch.dtype
+    """Of diffusion networks; reconstructors are small beside them and stay in float32."""
     resident: bool
     """All stay on the device; otherwise each waits in main memory for its turn."""
 
-    def settle(self, module: nn.Module) -> None:
-        """Ready for inference, in this precision, where it waits for its turn.
+    def settle(self, module: nn.Module, dtype: torch.dtype) -> None:
+        """Ready for inference, in `dtype`, where it waits for its turn.
 
         Convolutions get the memory layout in which half precision is fast.
         """
         home = self.device if self.resident else torch.device("cpu")
         module.eval().requires_grad_(False)
         # diffusers' own `to` logs a warning at any change of precision.
-        nn.Module.to(module, device=home, dtype=self.dtype, memory_format=torch.channels_last)
+        nn.Module.to(module, device=home, dtype=dtype, memory_format=torch.channels_last)
 
     @contextmanager
     def hosting(self, *modules: nn.Module) -> Iterator[None]:
@@ -123,15 +127,17 @@ class Placement:
                     module.to("cpu")
 
 
-def place(device: torch.device, parameters: int) -> Placement:
-    """For a pack of so many parameters: all on the device where that leaves room to compute, else by turns.
+def place(device: torch.device, reduced: int, full: int) -> Placement:
+    """For a pack of so many parameters in reduced precision and in float32.
+
+    All stay on the device where that leaves room to compute, or else they take turns.
 
     Raises:
         OptionError: BOZZETTO_GPU_MEMORY is no number.
     """
     dtype = network_dtype(device)
     room = _gpu_memory_gib(device)
-    needed = parameters * dtype.itemsize / 2**30 + ACTIVATIONS_GIB
+    needed = (reduced * dtype.itemsize + full * torch.float32.itemsize) / 2**30 + ACTIVATIONS_GIB
     return Placement(device, dtype, resident=room is None or needed <= room)
 
 

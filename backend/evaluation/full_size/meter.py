@@ -56,14 +56,12 @@ class StageMeter:
 
 
 def comparison(costs: Sequence[StageCost], original: Original) -> str:
-    """A Markdown table of our stages with the originals' seconds and the ratios ours / theirs.
+    """A Markdown table of our stages with the originals' wall seconds and the ratios ours / theirs.
 
-    The total counts the stages that the original also has, and what it does besides.
+    The original had two threads, so its CPU seconds are up to twice its wall seconds. The total counts the
+    stages that the original also has, and what it does besides.
     """
-    rows = [
-        "| stage | original s | wall s | ratio | CPU s | ratio | peak GiB |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    rows = ["| stage | original s | wall s | ratio | CPU s | peak GiB |", "|---|---|---|---|---|---|"]
     for cost in costs:
         theirs = original.seconds.get(cost.name)
         rows.append(_row(cost.name, theirs, cost.seconds, cost.cpu_seconds, cost.peak_gib))
@@ -87,9 +85,7 @@ def comparison(costs: Sequence[StageCost], original: Original) -> str:
 
 
 def _row(name: str, theirs: float | None, wall: float, cpu: float, peak: float | None) -> str:
-    def ratio(ours: float) -> str:
-        return "-" if not theirs else f"{ours / theirs:.2f}"
-
+    ratio = "-" if not theirs else f"{wall / theirs:.2f}"
     original = "-" if theirs is None else f"{theirs:.1f}"
     memory = "-" if peak is None else f"{peak:.1f}"
-    return f"| {name} | {original} | {wall:.1f} | {ratio(wall)} | {cpu:.1f} | {ratio(cpu)} | {memory} |"
+    return f"| {name} | {original} | {wall:.1f} | {ratio} | {cpu:.1f} | {memory} |"

@@ -102,8 +102,5 @@ class InstantMeshReconstructor:
         cameras = camera_vectors(six_view_cameras(CAMERA_DISTANCE))
         placement = self._placement
         with placement.hosting(self._model.encoder, self._model.transformer):
-            planes = self._model.planes(
-                views[None].to(placement.device, placement.dtype),
-                cameras[None].to(placement.device, placement.dtype),
-            )
-        return InstantMeshField(self._model, planes[0].float())
+            planes = self._model.planes(views[None].to(placement.device), cameras[None].to(placement.device))
+        return InstantMeshField(self._model, planes[0])
