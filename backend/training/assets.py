@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import trimesh
-from jaxtyping import Float, Float32, Int64, UInt8
+from jaxtyping import Bool, Float, Float32, Int64, UInt8
 from PIL import Image
 from trimesh.visual import ColorVisuals, TextureVisuals
 
@@ -47,6 +47,8 @@ class Model:
     """One asset."""
 
     parts: tuple[Part, ...]
+    closed: bool = False
+    """Whether the faces are known to bound a solid exactly: none missing, hidden inside or inside out."""
 
     @property
     def triangles(self) -> Float32[np.ndarray, "face 3 3"]:
@@ -74,6 +76,17 @@ class Model:
                     colour=part.colour[:, order],
                 )
             )
+        return replace(self, parts=tuple(parts))
+
+    def keeping(self, faces: Bool[np.ndarray, " face"]) -> Model:
+        """Only the faces marked, counted through the parts in order."""
+        parts, first = [], 0
+        for part in self.parts:
+            mine = faces[first : first + len(part.positions)]
+            first += len(mine)
+            names = ("positions", "normals", "uvs", "colour", "roughness", "metallic")
+            if mine.any():
+                parts.append(replace(part, **{name: getattr(part, name)[mine] for name in names}))
         return Model(tuple(parts))
 
     def in_sphere(self, radius: float = 0.5) -> Model:
@@ -166,7 +179,7 @@ class Model:
                     surface_texture=None,
                 )
             )
-        return Model(tuple(parts))
+        return replace(self, parts=tuple(parts))
 
 
 def rotation_about_y(degrees: float) -> Float[np.ndarray, "3 3"]:
