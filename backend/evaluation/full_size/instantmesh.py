@@ -8,25 +8,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from jaxtyping import Float, Float32
+from jaxtyping import Float
 from torch import Tensor
 
 from backend.evaluation.full_size.meter import Original, StageMeter
+from backend.evaluation.full_size.texturing import colours_at, texture
 from backend.geometry.cameras import six_view_cameras
-from backend.geometry.tangent_space import encode_normals
-from backend.geometry.texels import rasterise_texels
-from backend.geometry.uv_atlas import unwrap
-from backend.geometry.vertex_frames import vertex_normals, vertex_tangents
 from backend.models.reconstructor.instantmesh import InstantMesh, InstantMeshConfig
 from backend.models.reconstructor.instantmesh_field import CAMERA_DISTANCE, InstantMeshField, camera_vectors
 from backend.models.reconstructor.instantmesh_surface import grid_ticks, mesh_of_grid, sdf_grid
-from backend.pipeline.export import export_glb
-from backend.pipeline.stage_data import Maps, TexturedMesh
 
 TEXTURE_SIZE = 1024
-POINTS_AT_ONCE = 1 << 16
 ORIGINAL = Original(
     seconds={
         "encode": 4.2,
@@ -77,35 +70,8 @@ def run_instantmesh(
         vertices, faces = raw_vertices.cpu().numpy(), raw_faces.int().cpu().numpy()
     field = InstantMeshField(model, planes)
     with meter("vertex colours"):
-        _colours(field, vertices, device)
-    with meter("normals and tangents"):
-        normals = vertex_normals(vertices, faces)
-    with meter("UV unwrap"):
-        atlas = unwrap(vertices, faces, normals, texture_size)
-    with meter("UV raster"):
-        texels = rasterise_texels(atlas.uvs, atlas.faces, texture_size)
-        points = texels.hits.interpolate(atlas.faces, vertices[atlas.source_vertex])
-    with meter("texel colours"):
-        base_color = texels.paint((_colours(field, points, device) * 255).astype(np.uint8))
-    with meter("textured export"):
-        plain = np.zeros((texture_size, texture_size, 3), np.float32)
-        plain[..., 2] = 1
-        split, split_normals = vertices[atlas.source_vertex], normals[atlas.source_vertex]
-        textured = TexturedMesh(
-            split,
-            atlas.faces,
-            split_normals,
-            vertex_tangents(split, atlas.faces, split_normals, atlas.uvs),
-            atlas.uvs,
-            Maps(
-                base_color,
-                np.full((texture_size, texture_size), 153, np.uint8),
-                np.zeros((texture_size, texture_size), np.uint8),
-                encode_normals(plain),
-            ),
-            six_view_cameras(CAMERA_DISTANCE)[[0]],
-        )
-        glb = export_glb(textured, name="blob", height_metres=1.0)
+        colours_at(vertices, field.albedo, device)
+    glb = texture(vertices, faces, field.albedo, meter, device, texture_size)
     return InstantMeshBench(planes, len(faces), glb)
 
 
@@ -142,10 +108,3 @@ def blob(config: InstantMeshConfig) -> Float[Tensor, "tick tick tick"]:
     x, y, z = torch.meshgrid(ticks, ticks, ticks, indexing="ij")
     radius = 0.74 + 0.06 * torch.sin(5 * x) * torch.sin(4 * y) + 0.05 * torch.cos(6 * z)
     return (x**2 + y**2 + z**2).sqrt() - radius
-
-
-def _colours(
-    field: InstantMeshField, points: Float32[np.ndarray, "point 3"], device: torch.device
-) -> Float32[np.ndarray, "point 3"]:
-    batches = torch.from_numpy(points).split(POINTS_AT_ONCE)
-    return torch.cat([field.albedo(batch.to(device)).cpu() for batch in batches]).numpy()
