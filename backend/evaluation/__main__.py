@@ -64,8 +64,11 @@ def run(plan: Plan, pack_name: str | None, workers: int) -> Report:
 def _notes(plan: Plan, pack: Pack | None, objects: bool, workers: int) -> tuple[str, ...]:
     notes = []
     if pack is not None:
-        alone = "alone" if workers == 1 else f"beside {workers - 1} others: its seconds are too many"
-        notes.append(f"On {describe(pack.device)}, one object at a time, {alone}.")
+        others = "" if workers == 1 else f", {workers} processes side by side"
+        notes.append(
+            f"On {describe(pack.device)}{others}. Seconds are the clock's, whatever else the machine did; "
+            "asset/cpu_seconds are the processor's, of all threads."
+        )
     if not objects:
         notes.append("Images have no true shape: only what needs none is measured.")
     elif plan.train is None:

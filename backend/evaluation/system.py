@@ -69,7 +69,7 @@ def run_system(case: Case, pack: Pack, options: Options) -> SystemResult:
         "materials": asdict(compare_materials(asset.textured, case.materials)),
         "asset": asset_numbers(asset)
         | {
-            "cpu_seconds": cpu_seconds,  # of all threads; unlike the clock's, what a busy machine leaves alone
+            "cpu_seconds": cpu_seconds,  # of all threads; a busy machine leaves them alone
             "elevation_error": abs(asset.views.elevation_degrees - case.item.view.elevation),
         },
         "variant": variant_numbers(asset),
