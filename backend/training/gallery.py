@@ -45,7 +45,7 @@ def write_gallery(data: Path, folder: Path, seed: int = 0) -> list[Path]:
         for name, models in tqdm([*_assets(data, seed), *_families(seed)], desc="gallery", unit="sheet"):
             path = folder / f"{name.replace(' ', '-')}.jpg"
             sheet = _sheet(models, renderer, np.random.default_rng(seed))
-            Image.fromarray(sheet).save(path, quality=82, optimize=True)
+            Image.fromarray(sheet).save(path, quality=74, optimize=True)
             written.append(path)
     return written
 
@@ -70,16 +70,17 @@ def _assets(data: Path, seed: int) -> Iterable[tuple[str, Iterable[Model]]]:
             seen[row["pack"]] = turns[-1] + 1
         chosen = [mixed[i] for i in np.argsort(turns, kind="stable")[:OBJECTS]]
         sources = [Source(row["file"], row["pack"], data / row["file"]) for row in chosen]
-        yield maker, (draw_model(source, rng) for source in sources)
+        yield maker, [draw_model(source, rng) for source in sources]
 
 
 def _families(seed: int) -> Iterable[tuple[str, Iterable[Model]]]:
     for family in FAMILIES:
-        rng = np.random.default_rng(seed)
-        yield (
-            f"procedural {family}",
-            (posed(random_model(rng, family), rng, stretch=0.1) for _ in range(OBJECTS)),
-        )
+        yield f"procedural {family}", _of_family(family, np.random.default_rng(seed))
+
+
+def _of_family(family: str, rng: np.random.Generator) -> Iterable[Model]:
+    for _ in range(OBJECTS):
+        yield posed(random_model(rng, family), rng, stretch=0.1)
 
 
 def _sheet(
