@@ -30,6 +30,7 @@ from backend.packs.manifest import (
     save_manifest,
     verify,
 )
+from backend.packs.sizes import size_text
 from backend.packs.sources import Source, SourceFile, check_content
 
 LICENCES_NAME = "LICENCES.txt"
@@ -98,7 +99,7 @@ def _bring(wanted: SourceFile, source: Source, staging: Path, tell: Tell, label:
         return hashed_file(staging / "pack", file.name, file.role)
     for path in (done, part):
         path.parent.mkdir(parents=True, exist_ok=True)
-    tell(f"{label}: {wanted.size / 1e6:,.1f} MB from {wanted.origin}")
+    tell(f"{label}: {size_text(wanted.size)} from {wanted.origin}")
     source.fetch(wanted, part)
     try:
         sha256 = check_content(part, wanted)
@@ -165,7 +166,7 @@ def _require_room(planned: Sequence[SourceFile], staging: Path, packs_folder: Pa
     free = shutil.disk_usage(packs_folder).free
     if needed > free:
         raise PackError(
-            f"{packs_folder} has {free / 1e9:.1f} GB free, {needed / 1e9:.1f} GB are needed. Make room, or "
+            f"{packs_folder} has {size_text(free)} free, {size_text(needed)} are needed. Make room, or "
             "choose another disk with --packs-folder or $BOZZETTO_PACKS."
         )
 
