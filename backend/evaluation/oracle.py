@@ -1,7 +1,7 @@
 """The oracle nearest neighbour: of all training assets, in all yaws, the one nearest to the true shape.
 
 No system that sees an image only can retrieve better; Tatarchenko et al. (CVPR 2019) compare with it. Every
-asset and yaw is judged coarsely by distance fields, the best few exactly. The choice is made in the fixed frame:
+asset and yaw is judged coarsely by distance fields, the best few exactly. The fixed frame decides:
 after alignment another asset may be a little nearer.
 """
 
