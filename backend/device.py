@@ -110,7 +110,8 @@ class Placement:
         home = self.device if self.resident else torch.device("cpu")
         module.eval().requires_grad_(False)
         # diffusers' own `to` logs a warning at any change of precision.
-        nn.Module.to(module, device=home, dtype=dtype, memory_format=torch.channels_last)
+        nn.Module.to(module, home, dtype)
+        nn.Module.to(module, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @contextmanager
     def hosting(self, *modules: nn.Module) -> Iterator[None]:

@@ -43,10 +43,26 @@ def test_instantmesh_runs_every_stage(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_zero123plus_runs_every_stage(capsys: pytest.CaptureFixture[str]) -> None:
-    bench_zero123plus(CPU, torch.float32, 2, TINY)
+    bench_zero123plus(CPU, torch.float32, 2, TINY, recorded=True)
     printed = capsys.readouterr().out
     for stage in zero123plus.original(2).seconds:
         assert f"| {stage} |" in printed
+
+
+def test_zero123plus_beside_the_originals_way(capsys: pytest.CaptureFixture[str]) -> None:
+    """The bench of a GPU, on the CPU."""
+    bench_zero123plus(CPU, torch.bfloat16, 2, TINY, recorded=False)
+    printed = capsys.readouterr().out
+    assert "| 2 guided steps |" in printed
+    error = float(printed.rpartition("relative error ")[2].split()[0])
+    assert 1e-5 < error < 0.1
+
+
+@pytest.mark.slow
+def test_the_denoiser_can_be_compiled(capsys: pytest.CaptureFixture[str]) -> None:
+    """ "eager" traces as a compiler would and compiles nothing."""
+    bench_zero123plus(CPU, torch.float32, 1, TINY, recorded=True, compiler="eager")
+    assert "| 1 guided steps |" in capsys.readouterr().out
 
 
 def test_precisions_share_their_weights_and_draws() -> None:
