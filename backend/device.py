@@ -98,19 +98,19 @@ class Placement:
 
     device: torch.device
     dtype: torch.dtype
-    """Of diffusion networks; reconstructors are small beside them and stay in float32."""
+    """Of the large networks, unless they are settled in another."""
     resident: bool
     """All stay on the device; otherwise each waits in main memory for its turn."""
 
-    def settle(self, module: nn.Module, dtype: torch.dtype) -> None:
-        """Ready for inference, in `dtype`, where it waits for its turn.
+    def settle(self, module: nn.Module, dtype: torch.dtype | None = None) -> None:
+        """Ready for inference, in `dtype` (the placement's when None), where it waits for its turn.
 
         Convolutions get the memory layout in which half precision is fast.
         """
         home = self.device if self.resident else torch.device("cpu")
         module.eval().requires_grad_(False)
         # diffusers' own `to` logs a warning at any change of precision.
-        nn.Module.to(module, home, dtype)
+        nn.Module.to(module, home, dtype or self.dtype)
         nn.Module.to(module, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @contextmanager
@@ -128,8 +128,8 @@ class Placement:
                     module.to("cpu")
 
 
-def place(device: torch.device, reduced: int, full: int) -> Placement:
-    """For a pack of so many parameters in reduced precision and in float32.
+def place(device: torch.device, reduced: int, full: int = 0) -> Placement:
+    """For a pack of so many parameters in the device's reduced precision and, beside them, in float32.
 
     All stay on the device where that leaves room to compute, or else they take turns.
 

@@ -88,7 +88,7 @@ def assemble_zero123plus_instantmesh(
     """
     placement = place(device, _parameters(networks.diffusion()), _parameters((networks.reconstructor,)))
     for network in networks.diffusion():
-        placement.settle(network, placement.dtype)
+        placement.settle(network)
     # The surface is as exact as the reconstructor; its heads are small and asked again and again.
     placement.settle(networks.reconstructor, torch.float32)
     networks.reconstructor.decoder.to(device)

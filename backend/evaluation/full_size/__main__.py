@@ -37,7 +37,9 @@ def main(argv: Sequence[str]) -> int:
     try:
         use_available_cores()
         device = pick_device()
-        precision = PRECISIONS.get(arguments.precision, network_dtype(device))
+        # As the packs run them: reconstructors in float32, diffusion in what the device computes fastest.
+        usual = network_dtype(device) if arguments.model == "zero123plus" else torch.float32
+        precision = PRECISIONS.get(arguments.precision, usual)
         print(f"{arguments.model} on {describe(device)}, networks in {precision}")
         if arguments.model == "instantmesh":
             bench_instantmesh(device, precision, InstantMeshConfig())

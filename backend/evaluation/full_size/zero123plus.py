@@ -78,7 +78,7 @@ def random_sampler(size: Zero123PlusSize, placement: Placement, channels_last: b
     vision = CLIPVisionModelWithProjection(CLIPVisionConfig(**size.vision_encoder))
     prompt = torch.randn(1, len(size.sampling.ramping), unet.config["cross_attention_dim"])
     for network in (unet, vae, vision):
-        placement.settle(network, placement.dtype)
+        placement.settle(network)
         if not channels_last:
             network.to(memory_format=torch.contiguous_format)
     prompt = prompt.to(placement.device, placement.dtype)
