@@ -21,13 +21,6 @@ from backend.packs.manifest import (
     verify,
     write_manifest,
 )
-    PackManifest,
-    find_pack,
-    known_packs,
-    read_manifest,
-    verify,
-    write_manifest,
-)
 
 
 @pytest.fixture
