@@ -12,6 +12,7 @@ from backend.errors import BozzettoError
 from backend.evaluation.evaluate import FROM_GALLERY, Plan, evaluate
 from backend.evaluation.images import evaluate_images
 from backend.evaluation.measurements import gather
+from backend.evaluation.references import list_objects
 from backend.evaluation.report import Report
 from backend.evaluation.shape import POINTS
 from backend.evaluation.workers import fill_cache, has_objects
@@ -56,12 +57,20 @@ def run(plan: Plan, pack_name: str | None, workers: int) -> Report:
         fill_cache(plan, pack_name, workers)
     pack = None if pack_name is None else load_pack(pack_name, pick_device())
     results = evaluate(plan, pack) if pack is None or objects else evaluate_images(plan, pack)
+    if not results:
+        raise FileNotFoundError(f"Nothing in {plan.data} could be read.")
     system = "baselines" if pack is None else f"{pack.name} {pack.revision}"
     measured = gather(results, plan.seeds, plan.variant_seeds)
-    return Report(f"{plan.data.name}: {system}", measured, _notes(plan, pack, objects, workers))
+    notes = _notes(plan, pack, objects, workers)
+    if objects:
+        files = {path.stem for path in list_objects(plan.data, plan.limit)}
+        notes += [
+            f"Left out, because it cannot be read: {name}." for name in sorted(files - {*measured.names})
+        ]
+    return Report(f"{plan.data.name}: {system}", measured, tuple(notes))
 
 
-def _notes(plan: Plan, pack: Pack | None, objects: bool, workers: int) -> tuple[str, ...]:
+def _notes(plan: Plan, pack: Pack | None, objects: bool, workers: int) -> list[str]:
     notes = []
     if pack is not None:
         others = "" if workers == 1 else f", {workers} processes side by side"
@@ -73,7 +82,7 @@ def _notes(plan: Plan, pack: Pack | None, objects: bool, workers: int) -> tuple[
         notes.append("Images have no true shape: only what needs none is measured.")
     elif plan.train is None:
         notes.append(f"Without --train there are no training assets, hence no {', '.join(FROM_GALLERY)}.")
-    return tuple(notes)
+    return notes
 
 
 def _plan(arguments: argparse.Namespace) -> Plan:

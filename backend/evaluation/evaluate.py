@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -17,7 +18,7 @@ from backend.evaluation.case import Case, open_studio
 from backend.evaluation.contact_sheet import draw_row
 from backend.evaluation.metrics import Geometry, GeometryScores, compare
 from backend.evaluation.oracle import ShapeGallery, build_shape_gallery
-from backend.evaluation.references import PROTOCOL, list_objects
+from backend.evaluation.references import PROTOCOL, UnreadableObjectError, list_objects
 from backend.evaluation.results import ObjectResults, Outcome, cached
 from backend.evaluation.retrieval import Gallery, build_gallery
 from backend.evaluation.shape import POINTS, shape_in_unit_box
@@ -79,7 +80,7 @@ class Plan:
 
 
 def evaluate(plan: Plan, pack: Pack | None, share: tuple[int, int] = (0, 1)) -> list[ObjectResults]:
-    """Every object's results; without a pack the baselines alone.
+    """Every object's results; without a pack the baselines alone. Files that cannot be read are left out.
 
     Args:
         share: (i, n) leaves all but every n-th object from the i-th on to other processes.
@@ -102,14 +103,18 @@ def evaluate(plan: Plan, pack: Pack | None, share: tuple[int, int] = (0, 1)) -> 
                 "points": plan.points,
             }
             views_key = key | {"views": [size, distance]}
-            measured = {
-                name: cached(
-                    folder / f"baseline {name}.json",
-                    (views_key if name in FROM_TRUE_VIEWS else key) | knowledge.get(name, {}),
-                    partial(_measure, case, make),
-                )
-                for name, make in baselines.items()
-            }
+            try:
+                measured = {
+                    name: cached(
+                        folder / f"baseline {name}.json",
+                        (views_key if name in FROM_TRUE_VIEWS else key) | knowledge.get(name, {}),
+                        partial(_measure, case, make),
+                    )
+                    for name, make in baselines.items()
+                }
+            except UnreadableObjectError as error:
+                tqdm.write(f"left out: {error}", file=sys.stderr)
+                continue
             if pack is None:
                 results.append(ObjectResults(path.stem, measured, None, {}, None))
             else:
@@ -148,7 +153,10 @@ def _measure(case: Case, make: Baseline) -> Outcome:
 
 
 def _halves_on_truth(case: Case, pack: Pack, options: Options) -> Outcome:
-    normals = {"views/normal_degrees": normals_from_truth(case, pack, options)}
+    try:
+        normals = {"views/normal_degrees": normals_from_truth(case, pack, options)}
+    except ForegroundError:
+        normals = {}  # the reference shows nothing, of which the single image's outcome tells
     try:
         return Outcome(_flat(reconstruct_from_truth(case, pack, options.faces)) | normals)
     except EmptySurfaceError as error:

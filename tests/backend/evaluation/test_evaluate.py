@@ -116,6 +116,7 @@ def test_command_line_runs_baselines_on_a_folder_of_glbs(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_glb(data / "slab.glb", box(1, 0.2, 0.6))
+    (data / "a_broken_one.glb").write_bytes(b"glTF but not really, and cut")
     out = tmp_path / "out"
     arguments = [
         "--data",
@@ -124,17 +125,18 @@ def test_command_line_runs_baselines_on_a_folder_of_glbs(
         str(out),
         "--baselines-only",
         "--limit",
-        "1",
+        "2",
         "--points",
         "500",
     ]
     assert main(arguments) == 0
     printed = capsys.readouterr().out
     assert "| hull |" in printed
+    assert "cannot be read: a_broken_one." in printed
     assert "hence no mean shape, nearest by image, oracle nearest neighbour" in printed
     assert json.loads((out / "report.json").read_text())["objects"] == 1
     with (out / "objects.csv").open() as file:
-        assert next(csv.DictReader(file))["object"] == "ball"
+        assert next(csv.DictReader(file))["object"] == "chair"
     assert main(["--data", str(tmp_path / "nowhere"), "--baselines-only"]) == 2
     assert main(["--data", str(data), "--pack", "no-such-pack"]) == 2
     assert "no-such-pack" in capsys.readouterr().err
