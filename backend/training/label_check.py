@@ -84,4 +84,4 @@ def _within_masks(
     ndc, _ = cameras.project(torch.from_numpy(points))
     column = ((ndc[..., 0].numpy() + 1) / 2 * size).astype(np.int64).clip(0, size - 1)
     row = ((1 - ndc[..., 1].numpy()) / 2 * size).astype(np.int64).clip(0, size - 1)
-    return np.take_along_axis(masks.reshape(len(masks), -1), row * size + column, axis=1).all(axis=0)
+    return np.take_along_axis(masks.reshape(len(masks), -1), row * size + column, axis=1).min(axis=0)

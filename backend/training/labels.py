@@ -89,11 +89,8 @@ def visible_surface(model: Model) -> Model:
     tested = np.einsum("sc,fcd->fsd", weights, triangles)
     both = np.stack([tested + _LIFT * normals[:, None], tested - _LIFT * normals[:, None]], axis=2)
     scene = RayScene(*_soup(model))
-    seen = (
-        _sees_outside(scene, both.reshape(-1, 3).astype(np.float32), _FACE_DIRECTIONS)
-        .reshape(len(triangles), -1)
-        .any(axis=1)
-    )
+    points = both.reshape(-1, 3).astype(np.float32)
+    seen = _sees_outside(scene, points, _FACE_DIRECTIONS).reshape(len(triangles), -1).max(axis=1)
     # Nothing to be seen at all is a model smaller than the lift; it stays whole.
     return model.keeping(seen) if seen.any() else model
 
