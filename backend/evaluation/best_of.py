@@ -15,7 +15,7 @@ CRITERIA = {
     "silhouette alone": "variant/silhouette",
     "likeness alone": "variant/likeness",
     "agreement alone": "variant/agreement",
-    "fidelity PSNR alone": "asset/fidelity_psnr",
+    "colour alone": "variant/colour",
 }
 """Ways to choose that need no truth, by the metric that they take the greatest of."""
 METRICS = (

@@ -15,9 +15,8 @@ from backend.evaluation.contact_sheet import draw_row
 from backend.evaluation.evaluate import FAILED_ASSET, Plan
 from backend.evaluation.references import spread
 from backend.evaluation.results import ObjectResults, Outcome, cached
-from backend.evaluation.system import Silent, asset_numbers, flattened, variant_numbers
+from backend.evaluation.system import asset_numbers, flattened, make_asset, variant_numbers
 from backend.packs.loading import Pack
-from backend.pipeline.image_to_asset import image_to_asset
 from backend.pipeline.stage_data import Options
 from backend.training.rendering import Renderer
 
@@ -71,7 +70,7 @@ def _run(
     row: Path | None,
 ) -> Outcome:
     try:
-        asset = image_to_asset(content, options, pack, Silent())
+        asset, cpu_seconds = make_asset(content, options, pack)
     except (EmptySurfaceError, InputError) as error:
         return Outcome(FAILED_ASSET, str(error))
     folder.mkdir(parents=True, exist_ok=True)
@@ -80,4 +79,4 @@ def _run(
         fidelity = asset.fidelity
         caption = f"{name}   re-rendered: mask IoU {fidelity.mask_iou:.2f}  PSNR {fidelity.psnr:.1f} dB"
         draw_row(asset, caption, renderer).save(row)
-    return Outcome(flattened({"asset": asset_numbers(asset), "variant": variant_numbers(asset)}))
+    return Outcome(flattened({"asset": asset_numbers(asset, cpu_seconds), "variant": variant_numbers(asset)}))

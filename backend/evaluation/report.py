@@ -100,7 +100,8 @@ class Report:
 
     def _notes(self) -> list[str]:
         measured = self.measured
-        notes = [f"{len(measured.names)} objects."]
+        count = len(measured.names)
+        notes = [f"{count} object{'s' if count != 1 else ''}."]
         if measured.has_system:
             seeds = ", ".join(str(seed) for seed in measured.seeds)
             notes.append(
