@@ -106,7 +106,9 @@ def assemble_zero123plus_instantmesh(
         sampler, networks.controlnet, views.cameras, preset.normal_steps, preset.normal_guidance
     )
     reconstructor = InstantMeshReconstructor(networks.reconstructor, placement)
-    return Pack(name, revision, device, preset, views, normals, reconstructor, materials)
+    return Pack(
+        name, revision, device, preset, views, normals, reconstructor, materials, normals_sharpen=True
+    )
 
 
 @torch.no_grad()
