@@ -30,13 +30,15 @@ class MarigoldMaterials:
         """`pipeline` without text encoder and tokenizer, its `empty_text_embedding` set.
 
         Raises:
-            PackError: it does not predict roughness and metallicity.
+            PackError: it does not predict roughness and metallicity, or does not say at which resolution.
         """
         self.name = name
         self._pipeline = pipeline
         self._placement = placement
         self._target, self._channels = _where(pipeline.target_properties or {})
-        self._side: int = pipeline.default_processing_resolution
+        if pipeline.default_processing_resolution is None:
+            raise PackError("The material pack's model_index.json lacks default_processing_resolution.")
+        self._side = pipeline.default_processing_resolution
         pipeline.set_progress_bar_config(disable=True)
 
     @torch.no_grad()
