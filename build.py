@@ -36,7 +36,7 @@ from blender_addon.environment import Environment
 from blender_addon.errors import AddonError, SetupError
 from blender_addon.output_folder import make_writable
 from blender_addon.progress_bar import ProgressBar
-from blender_addon.protocol import LIMITS, JobRequest
+from blender_addon.protocol import LIMITS, ROUTES, JobRequest
 
 ROOT = Path(__file__).resolve().parent
 WORK = ROOT / ".bozzetto"
@@ -107,6 +107,8 @@ def run(options: argparse.Namespace) -> int:
             *("--seed", options.seed, "--faces", options.faces, "--texture-size", options.texture_size),
             *("--variants", options.variants, "--address", address, "--token-file", backend.token_file),
         ]
+        if options.route is not None:
+            command += ["--route", options.route]
         log_file = WORK / "blender.log"
         with log_file.open("w") as log:
             # Blender tells every step of every render on standard output; the add-on speaks on the other.
@@ -212,6 +214,9 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("images", nargs="+", metavar="IMAGE")
     parser.add_argument("--out", type=Path, default=Path("out"), metavar="DIR", help="default: %(default)s")
     parser.add_argument("--pack", default=JobRequest.pack, help="weights to use; default: %(default)s")
+    parser.add_argument(
+        "--route", choices=ROUTES, help="way from the image to the shape; default: the pack's"
+    )
     for name in ("seed", "faces", "texture_size", "variants"):
         parser.add_argument(
             f"--{name.replace('_', '-')}",

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from backend.cli import generate, packs, serve
+from backend.cli.packs_folder import apply_packs_folder
 from backend.errors import BozzettoError
 
 
@@ -23,6 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         return evaluate(argv[1:])
     arguments = make_parser().parse_args(argv)
+    apply_packs_folder(arguments)
     try:
         return int(arguments.run(arguments))
     except BozzettoError as error:

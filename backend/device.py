@@ -94,8 +94,11 @@ def own_precision(device: torch.device) -> torch.autocast:
 
 
 def network_dtype(device: torch.device) -> torch.dtype:
-    """Precision in which a pack of gigabytes keeps its weights: they are not cast at every call."""
-    return autocast_dtype(device) or torch.float32
+    """Precision in which a pack of gigabytes keeps its diffusion networks: they are not cast at every call.
+
+    On a GPU the one that the public weights are published to run in; bfloat16 rounds eight times as coarsely.
+    """
+    return torch.float16 if device.type == "cuda" else autocast_dtype(device) or torch.float32
 
 
 @dataclass(frozen=True)
@@ -104,18 +107,20 @@ class Placement:
 
     device: torch.device
     dtype: torch.dtype
+    """Of the large networks, unless they are settled in another."""
     resident: bool
     """All stay on the device; otherwise each waits in main memory for its turn."""
 
-    def settle(self, module: nn.Module) -> None:
-        """Ready for inference, in this precision, where it waits for its turn.
+    def settle(self, module: nn.Module, dtype: torch.dtype | None = None) -> None:
+        """Ready for inference, in `dtype` (the placement's when None), where it waits for its turn.
 
         Convolutions get the memory layout in which half precision is fast.
         """
         home = self.device if self.resident else torch.device("cpu")
         module.eval().requires_grad_(False)
         # diffusers' own `to` logs a warning at any change of precision.
-        nn.Module.to(module, device=home, dtype=self.dtype, memory_format=torch.channels_last)
+        nn.Module.to(module, home, dtype or self.dtype)
+        nn.Module.to(module, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @contextmanager
     def hosting(self, *modules: nn.Module) -> Iterator[None]:
@@ -132,15 +137,17 @@ class Placement:
                     module.to("cpu")
 
 
-def place(device: torch.device, parameters: int) -> Placement:
-    """For a pack of so many parameters: all on the device where that leaves room to compute, else by turns.
+def place(device: torch.device, reduced: int, full: int = 0) -> Placement:
+    """For a pack of so many parameters in the device's reduced precision and, beside them, in float32.
+
+    All stay on the device where that leaves room to compute, or else they take turns.
 
     Raises:
         OptionError: BOZZETTO_GPU_MEMORY is no number.
     """
     dtype = network_dtype(device)
     room = _gpu_memory_gib(device)
-    needed = parameters * dtype.itemsize / 2**30 + ACTIVATIONS_GIB
+    needed = (reduced * dtype.itemsize + full * torch.float32.itemsize) / 2**30 + ACTIVATIONS_GIB
     return Placement(device, dtype, resident=room is None or needed <= room)
 
 
@@ -179,6 +186,23 @@ def peak_memory_mb() -> float:
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
+
+
+def peak_gpu_memory_mb(device: torch.device) -> float | None:
+    """The most graphics memory that this process has held, megabytes; None for other devices."""
+    return torch.cuda.max_memory_allocated(device) / 2**20 if device.type == "cuda" else None
+
+
+def forget_peak_gpu_memory(device: torch.device) -> None:
+    """`peak_gpu_memory_mb` starts anew."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+
+
+def synchronise(device: torch.device) -> None:
+    """Wait until the device has done what it was asked: without it, clocks measure the asking."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
 
 
 def _advice(error: BaseException) -> str:

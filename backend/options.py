@@ -33,8 +33,17 @@ def check_options(request: JobRequest) -> None:
         )
 
 
-def check_route(wanted: str | None, pack: str, served: str) -> None:
-    """Raises OptionError when a route is `wanted` that is not the one that the pack serves."""
+def check_route(wanted: str | None, pack: str, served: str | None) -> None:
+    """Hold the route that is `wanted`, if any, against the one that the pack serves, if any.
+
+    Raises:
+        OptionError: they differ, or the pack only helps others.
+    """
+    if served is None:
+        raise OptionError(
+            f"pack is {pack!r}, which makes no assets: it helps other packs once it is installed. "
+            "Choose another: python -m backend packs list."
+        )
     if wanted not in (None, served):
         raise OptionError(
             f"route is {wanted!r}, but the pack {pack!r} goes the route {served!r}. Leave the route out, or "

@@ -35,8 +35,6 @@ class ServerSettings:
     """0 takes any free port."""
     data_dir: Path | None = None
     """Where jobs keep their files; a temporary folder that goes with the server when None."""
-    packs_folder: Path | None = None
-    """The user's packs; `user_packs_folder` when None."""
     parent_pid: int | None = None
     """The server ends when this process has ended."""
     queue_limit: int = 32

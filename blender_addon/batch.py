@@ -27,7 +27,7 @@ from .output_folder import make_writable, whole_or_nothing
 from .preferences import current_choice, read_token
 from .progress_bar import ProgressBar
 from .properties import DEFAULTS
-from .protocol import LIMITS, JobRequest, JobStatus
+from .protocol import LIMITS, ROUTES, JobRequest, JobStatus
 from .scene.import_asset import import_asset
 from .scene.metadata import Parameters
 from .scene.render_preview import ReferenceCamera, render_preview
@@ -58,6 +58,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
     parser.add_argument("--out", type=Path, default=Path("out"), metavar="DIR")
     parser.add_argument("--pack", default=DEFAULTS.pack)
+    parser.add_argument(
+        "--route", choices=ROUTES, help="way from the image to the shape; default: the pack's"
+    )
     for name in ("seed", "faces", "texture_size", "variants"):
         flag = f"--{name.replace('_', '-')}"
         parser.add_argument(flag, type=_limited(name), default=getattr(DEFAULTS, name), metavar="N")
@@ -113,6 +116,7 @@ def _one(client: BackendClient, image: Path, name: str, options: argparse.Namesp
             image=encode_image(read_image(image)),
             name=name,
             pack=options.pack,
+            route=options.route,
             seed=options.seed,
             faces=options.faces,
             texture_size=options.texture_size,

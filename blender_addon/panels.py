@@ -77,7 +77,7 @@ class BOZZETTO_PT_options(_Sidebar, bpy.types.Panel):
         layout.use_property_split = True
         layout.use_property_decorate = False
         layout.enabled = not session.current().busy
-        for name in ("seed", "variants", "faces", "texture_size", "height", "pack", "show_textures"):
+        for name in ("seed", "variants", "faces", "texture_size", "height", "pack", "route", "show_textures"):
             layout.prop(settings, name)
 
 

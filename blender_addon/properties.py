@@ -2,9 +2,11 @@
 
 import bpy
 
-from .protocol import LIMITS, JobRequest
+from .protocol import LIMITS, LRM, MULTIVIEW, JobRequest
 
 DEFAULTS = JobRequest(image="")
+PACKS_OWN = "pack"
+"""In place of a route."""
 
 
 class BozzettoSettings(bpy.types.PropertyGroup):
@@ -15,6 +17,16 @@ class BozzettoSettings(bpy.types.PropertyGroup):
     )
     pack: bpy.props.StringProperty(
         name="Pack", description="The weights that the backend uses", default=DEFAULTS.pack
+    )
+    route: bpy.props.EnumProperty(
+        name="Route",
+        description="Way from the image to the asset's shape; each pack goes one",
+        items=[
+            (PACKS_OWN, "The Pack's", "Whichever the pack goes"),
+            (MULTIVIEW, "Over Six Views", "The object is painted from six sides first"),
+            (LRM, "Straight", "From the image at once to the shape"),
+        ],
+        default=PACKS_OWN,
     )
     seed: bpy.props.IntProperty(
         name="Seed",
@@ -63,6 +75,7 @@ class BozzettoSettings(bpy.types.PropertyGroup):
             image="",
             name=name,
             pack=self.pack,
+            route=None if self.route == PACKS_OWN else self.route,
             seed=self.seed,
             variants=self.variants,
             faces=self.faces,

@@ -55,7 +55,7 @@ def serve(settings: ServerSettings, token: str, runner: Runner) -> None:
             attempts=settings.attempts,
             cancel_grace_seconds=settings.cancel_grace_seconds,
         )
-        app = create_app(JobService(store, supervisor, settings.packs_folder), token)
+        app = create_app(JobService(store, supervisor), token)
         server = AnnouncingServer(
             uvicorn.Config(
                 app,

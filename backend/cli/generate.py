@@ -13,12 +13,13 @@ from pathlib import Path
 
 from backend.cli.interrupts import first_interrupt_asks
 from backend.cli.output_folders import published_folder, require_writable, unique_names
+from backend.cli.packs_folder import add_packs_folder
 from backend.cli.progress import TerminalProgress
 from backend.errors import BozzettoError, Cancelled, ImageError, OptionError
 from backend.jobs.pipeline_runner import PipelineRunner
 from backend.jobs.runner import Runner
-from backend.options import check_options, parse_option
-from backend.packs.manifest import find_pack
+from backend.options import check_options, check_route, parse_option
+from backend.packs.manifest import find_pack, read_manifest
 from backend.protocol import LIMITS, ROUTES, JobRequest
 
 logger = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--route", choices=ROUTES, help="way from the image to the field (default: the pack's own)"
     )
+    add_packs_folder(parser)
     for option in LIMITS:
         parser.add_argument(
             FLAGS.get(option, f"--{option.replace('_', '-')}"),
@@ -61,7 +63,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(arguments: argparse.Namespace) -> int:
     options = {option: getattr(arguments, option) for option in LIMITS}
     request = JobRequest(image="", pack=arguments.pack, route=arguments.route, **options)
-    find_pack(request.pack)  # before torch is loaded, which takes seconds
+    # Before torch is loaded, which takes seconds.
+    check_route(request.route, request.pack, read_manifest(find_pack(request.pack)).route)
     return generate(arguments.images, arguments.out, request, PipelineRunner())
 
 

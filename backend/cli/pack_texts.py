@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from backend.errors import PackError
 from backend.packs.catalogue import HubFile, PublicPack, catalogue
 from backend.packs.manifest import PACKS_FOLDER, PackManifest, find_pack, installed_packs, read_manifest
-
-_UNITS = (("GB", 10**9), ("MB", 10**6), ("kB", 10**3), ("B", 1))
+from backend.packs.sizes import size_text
 
 
 def pack_table(packs_folder: Path) -> str:
@@ -16,9 +16,7 @@ def pack_table(packs_folder: Path) -> str:
     public = catalogue()
     installed = installed_packs(packs_folder)
     for name in installed:
-        manifest = read_manifest(find_pack(name, packs_folder))
-        state = "shipped" if find_pack(name, packs_folder).parent == PACKS_FOLDER else "installed"
-        rows.append((name, state, _size(manifest.size), manifest.licence, manifest.summary))
+        rows.append((name, *_installed_row(find_pack(name, packs_folder))))
     for name, pack in public.items():
         if name not in installed:
             rows.append((name, "to download", _public_size(pack), pack.licence, pack.summary))
@@ -27,6 +25,15 @@ def pack_table(packs_folder: Path) -> str:
         "  ".join([*(text.ljust(width) for text, width in zip(row, widths, strict=False)), row[4]])
         for row in rows
     )
+
+
+def _installed_row(folder: Path) -> tuple[str, str, str, str]:
+    try:
+        manifest = read_manifest(folder)
+    except PackError as error:
+        return "damaged", "", "", str(error)
+    state = "shipped" if folder.parent == PACKS_FOLDER else "installed"
+    return state, size_text(manifest.size), manifest.licence, manifest.summary
 
 
 def describe_pack(name: str, packs_folder: Path) -> str:
@@ -55,9 +62,9 @@ def licence_texts(pack: PublicPack) -> str:
 
 
 def _installed(manifest: PackManifest, folder: Path) -> str:
-    files = "\n".join(f"  {_size(file.size):>10}  {file.name}" for file in manifest.files)
+    files = "\n".join(f"  {size_text(file.size):>10}  {file.name}" for file in manifest.files)
     return (
-        f"{manifest.name}: in {folder}, revision {manifest.revision}, {_size(manifest.size)}\n"
+        f"{manifest.name}: in {folder}, revision {manifest.revision}, {size_text(manifest.size)}\n"
         f"{manifest.summary}\nLicence: {manifest.licence}\nFiles:\n{files}"
     )
 
@@ -67,7 +74,7 @@ def _needs(pack: PublicPack) -> str:
     route = f"--route {pack.route}" if pack.route else "every route"
     return (
         f"Serves: {route}\n"
-        f"Download: {_public_size(pack)}; disk while installing: {_size(pack.disk_size)}\n"
+        f"Download: {_public_size(pack)}; disk while installing: {size_text(pack.disk_size)}\n"
         f"GPU memory: about {needs.vram_gb:g} GB; main memory without a GPU: about {needs.memory_gb:g} GB"
     )
 
@@ -75,7 +82,7 @@ def _needs(pack: PublicPack) -> str:
 def _files(pack: PublicPack) -> str:
     lines = []
     for file in pack.files:
-        size = _size(file.estimated_size)
+        size = size_text(file.estimated_size)
         lines.append(f"  {size if file.size else f'~{size}':>10}  {file.name}")
         lines.append(f"{'':14}from {_origin(file)}")
         lines.append(f"{'':14}sha256 {file.sha256}" if file.sha256 else f"{'':14}sha256 as the hub states it")
@@ -92,9 +99,4 @@ def _origin(file: HubFile) -> str:
 
 def _public_size(pack: PublicPack) -> str:
     exact = all(file.size for file in pack.files)
-    return ("" if exact else "~") + _size(pack.download_size)
-
-
-def _size(count: int) -> str:
-    value, unit = next((count / size, unit) for unit, size in _UNITS if count >= size or size == 1)
-    return f"{value:.1f} {unit}" if unit != "B" else f"{count} B"
+    return ("" if exact else "~") + size_text(pack.download_size)

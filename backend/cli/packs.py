@@ -11,6 +11,7 @@ from backend.cli.packs_folder import add_packs_folder
 from backend.errors import PackError
 from backend.packs.catalogue import PublicPack, find_public_pack
 from backend.packs.manifest import find_pack, installed_packs, verify
+from backend.packs.sizes import size_text
 from backend.settings import user_packs_folder
 
 
@@ -46,7 +47,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(arguments: argparse.Namespace) -> int:
-    folder = arguments.packs_folder or user_packs_folder()
+    folder = user_packs_folder()
     match arguments.action:
         case "list":
             print(pack_table(folder))
@@ -94,7 +95,7 @@ def remove_pack(name: str, packs_folder: Path, *, confirmed: bool) -> int:
         question = f"Delete {name} from {packs_folder}?"
         if not _asked(question, f"{question} Without a terminal, say so with --yes."):
             raise PackError(f"{name} was left as it is.")
-    print(f"{name} is removed, {remove(name, packs_folder) / 1e6:,.1f} MB are free again")
+    print(f"{name} is removed, {size_text(remove(name, packs_folder))} are free again")
     return 0
 
 

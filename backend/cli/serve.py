@@ -60,7 +60,6 @@ def settings_from(arguments: argparse.Namespace) -> ServerSettings:
         host=arguments.host,
         port=arguments.port,
         data_dir=arguments.data_dir,
-        packs_folder=arguments.packs_folder,
         parent_pid=arguments.parent_pid,
         queue_limit=arguments.queue_limit,
     )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import torch
 from jaxtyping import Float, Int64
-from skimage.metrics import structural_similarity
 
 from backend.evaluation.metrics import mask_iou
 from backend.evaluation.nearest import NearestPoints
@@ -48,9 +48,28 @@ def compare_views(
         a, b = over_white(one), over_white(other)
         # 100 dB stands for equal images.
         psnr = -10 * np.log10(max(float(((a - b) ** 2).mean()), 1e-10))
-        ssim = structural_similarity(a, b, channel_axis=-1, data_range=1.0)
-        scores.append((psnr, float(ssim), mask_iou(one[..., 3] > 0.5, other[..., 3] > 0.5)))
+        scores.append((psnr, similarity(a, b), mask_iou(one[..., 3] > 0.5, other[..., 3] > 0.5)))
     return ViewScores(*(float(mean) for mean in np.mean(scores, axis=0)))
+
+
+def similarity(a: Float[np.ndarray, "h w c"], b: Float[np.ndarray, "h w c"]) -> float:
+    """Structural similarity of images in [0, 1], windows of 7 x 7 (Wang et al. 2004, equation 13).
+
+    scikit-image's value in a tenth of its time, which two dozen views of every result ask for.
+    """
+    a, b = a.astype(np.float32), b.astype(np.float32)
+    mean_a, mean_b = _window_mean(a), _window_mean(b)
+    unbiased = 49 / 48
+    variances = unbiased * (_window_mean(a * a) - mean_a**2 + _window_mean(b * b) - mean_b**2)
+    covariance = unbiased * (_window_mean(a * b) - mean_a * mean_b)
+    luminance = (2 * mean_a * mean_b + 0.01**2) / (mean_a**2 + mean_b**2 + 0.01**2)
+    structure = (2 * covariance + 0.03**2) / (variances + 0.03**2)
+    return float((luminance * structure).mean(dtype=np.float64))
+
+
+def _window_mean(image: Float[np.ndarray, "h w c"]) -> Float[np.ndarray, "h-6 w-6 c"]:
+    """Of the windows that lie wholly inside."""
+    return cv2.blur(image, (7, 7))[3:-3, 3:-3]
 
 
 def normal_error_degrees(

@@ -9,16 +9,18 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float32, UInt8
 
 from backend.evaluation.references import (
     REFERENCE_SIZE,
     EvaluationObject,
     load_object,
+    novel_cameras,
     render_reference,
     true_views,
 )
 from backend.pipeline.stage_data import NormalViews, Views
+from backend.training.assets import Model, SurfaceSamples
 from backend.training.rendering import Renderer
 
 HULL_SIZE = 256
@@ -83,3 +85,19 @@ class Case:
     def fine_views(self) -> tuple[Views, NormalViews]:
         """The six true views at HULL_SIZE."""
         return true_views(self.item, self.studio.hull, self.studio.view_distance)
+
+    @cached_property
+    def novel_views(self) -> Float32[np.ndarray, "view size size 4"]:
+        """The true object where the finished asset is looked at anew."""
+        return render_novel(self.item.model.in_unit_box(), self.studio.novel)
+
+    @cached_property
+    def materials(self) -> SurfaceSamples:
+        """The true materials on the surface, in the unit box."""
+        return self.item.model.in_unit_box().sample_surface(20_000, np.random.default_rng(0))
+
+
+def render_novel(model: Model, renderer: Renderer) -> Float32[np.ndarray, "view size size 4"]:
+    """A model in the unit box from `novel_cameras`, in even light; sRGB, straight alpha."""
+    rendered = renderer.render(model, novel_cameras())
+    return np.concatenate([rendered.rgb, rendered.alpha[..., None]], axis=-1)

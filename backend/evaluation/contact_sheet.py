@@ -10,28 +10,40 @@ from jaxtyping import Float
 from PIL import Image, ImageDraw
 
 from backend.evaluation.appearance import over_white, textured_model
-from backend.evaluation.case import SHEET_CELL, Case
+from backend.evaluation.case import SHEET_CELL
 from backend.geometry.cameras import focal_from_fov, orbit_cameras
 from backend.pipeline.stage_data import Asset
 from backend.training.assets import Model, Part
+from backend.training.rendering import STUDIO, Lighting, Renderer
 
 CAPTION_HEIGHT = 14
 _AZIMUTHS, _ELEVATION = (30.0, 210.0), 20.0
 
 
-def draw_row(case: Case, asset: Asset, caption: str) -> Image.Image:
-    """Input, six views, six normal maps, mesh, then asset and truth from the front and from behind."""
+def draw_row(
+    asset: Asset,
+    caption: str,
+    renderer: Renderer,
+    truth: Model | None = None,
+    lighting: Lighting = STUDIO,
+) -> Image.Image:
+    """Input, six views, six normal maps, mesh, then the asset from the front and from behind.
+
+    Args:
+        truth: in the unit box; shown beside the asset from the same two sides.
+        lighting: of asset and truth.
+    """
     views = asset.views.rgba.detach().float().cpu().movedim(1, -1).numpy()
     normals = asset.normal_views.normals.detach().float().cpu().movedim(1, -1).numpy() * 0.5 + 0.5
     normals = np.concatenate([normals, views[..., 3:]], axis=-1)
-    textured = _render(case, textured_model(asset.textured))
-    truth = _render(case, case.item.model.in_unit_box())
+    models = [textured_model(asset.textured), *([] if truth is None else [truth])]
+    sides = zip(*(_render(model, renderer, lighting) for model in models), strict=True)
     cells = [
         asset.foreground.image,
         *views,
         *normals,
-        _render(case, _clay(asset))[0],
-        *(view for pair in zip(textured, truth, strict=True) for view in pair),
+        _render(_clay(asset), renderer, lighting)[0],
+        *(view for side in sides for view in side),
     ]
     row = Image.new("RGB", (SHEET_CELL * len(cells), SHEET_CELL + CAPTION_HEIGHT), "white")
     ImageDraw.Draw(row).text((2, 1), caption, fill="black")
@@ -53,11 +65,11 @@ def stack_rows(rows: Sequence[Path], target: Path) -> None:
     sheet.save(target)
 
 
-def _render(case: Case, model: Model) -> list[Float[np.ndarray, "size size 4"]]:
+def _render(model: Model, renderer: Renderer, lighting: Lighting) -> list[Float[np.ndarray, "size size 4"]]:
     # A little nearer than a cube would need: few objects have its corners.
     distance = 0.72 * focal_from_fov(30.0)
     cameras = orbit_cameras(_AZIMUTHS, [_ELEVATION] * len(_AZIMUTHS), distance)
-    rendered = case.studio.sheet.render(model, cameras, case.item.view.lighting)
+    rendered = renderer.render(model, cameras, lighting)
     return list(np.concatenate([rendered.rgb, rendered.alpha[..., None]], axis=-1))
 
 

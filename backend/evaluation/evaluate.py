@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -16,11 +17,17 @@ from backend.evaluation.baselines import inflated_silhouette, sphere, visual_hul
 from backend.evaluation.case import Case, open_studio
 from backend.evaluation.contact_sheet import draw_row
 from backend.evaluation.metrics import Geometry, GeometryScores, compare
-from backend.evaluation.references import PROTOCOL, list_objects
-from backend.evaluation.results import Outcome, cached
+from backend.evaluation.oracle import ShapeGallery, build_shape_gallery
+from backend.evaluation.references import PROTOCOL, UnreadableObjectError, list_objects
+from backend.evaluation.results import ObjectResults, Outcome, cached
 from backend.evaluation.retrieval import Gallery, build_gallery
 from backend.evaluation.shape import POINTS, shape_in_unit_box
-from backend.evaluation.system import reconstruct_from_truth, run_system
+from backend.evaluation.system import (
+    flattened,
+    normals_from_truth,
+    reconstruct_from_truth,
+    run_system,
+)
 from backend.packs.loading import Pack
 from backend.pipeline.stage_data import NormalViews, Options, Views
 
@@ -29,7 +36,18 @@ DEFAULT_VIEW_SIZE, DEFAULT_VIEW_DISTANCE = 64, 2.0
 _WORST = GeometryScores(f05=0.0, f02=0.0, f01=0.0, chamfer=1.0, iou=0.0, normal_consistency=0.0)
 """Scores of an object that could not be made: left out, it would flatter the system."""
 
-_FROM_GALLERY = ("mean shape", "nearest by image", "nearest by shape")
+FAILED_ASSET = {
+    "asset/fidelity_psnr": 0.0,
+    "asset/fidelity_mask_iou": 0.0,
+    "asset/watertight": 0.0,
+    "variant/score": 0.0,
+}
+
+SPHERE, MEAN, SILHOUETTE = "sphere", "mean shape", "inflated silhouette"
+NEAREST, ORACLE = "nearest by image", "oracle nearest neighbour"
+HULL, FINE_HULL, CARVED_HULL = "hull", "hull at 256 px", "hull carved by depth"
+FROM_GALLERY = (MEAN, NEAREST, ORACLE)
+FROM_TRUE_VIEWS = (HULL, FINE_HULL, CARVED_HULL)
 
 Baseline = Callable[[Case], Float32[np.ndarray, "face 3 3"]]
 
@@ -44,139 +62,159 @@ class Plan:
     train: Path | None = None
     """Training assets, for the baselines that know them."""
     limit: int | None = None
-    seeds: tuple[int, ...] = (0,)
+    seeds: tuple[int, ...] = (0, 1, 2)
+    variants: int = 1
+    """Best of so many, from the first seed on."""
     options: Options = field(default_factory=Options)
     points: int = POINTS
     """Sampled on each surface."""
-    oracle: bool = False
-    """Also the nearest training asset by shape; slow."""
+
+    @property
+    def runs(self) -> tuple[int, ...]:
+        """Every seed that is needed, each once."""
+        return tuple(dict.fromkeys((*self.seeds, *self.variant_seeds)))
+
+    @property
+    def variant_seeds(self) -> tuple[int, ...]:
+        return tuple(range(self.seeds[0], self.seeds[0] + self.variants)) if self.variants > 1 else ()
 
 
-@dataclass(frozen=True)
-class ObjectResults:
-    """All that was measured on one object."""
+def evaluate(plan: Plan, pack: Pack | None, share: tuple[int, int] = (0, 1)) -> list[ObjectResults]:
+    """Every object's results; without a pack the baselines alone. Files that cannot be read are left out.
 
-    name: str
-    baselines: dict[str, Outcome]
-    from_truth: Outcome | None
-    """The reconstructor on the true views; None when only baselines were run."""
-    single: tuple[Outcome, ...]
-    """The whole system, one entry a seed."""
-    row: Path | None
-    """Its row of the contact sheet."""
-
-
-def evaluate(plan: Plan, pack: Pack | None) -> list[ObjectResults]:
-    """Every object's results; without a pack the baselines alone.
+    Args:
+        share: (i, n) leaves all but every n-th object from the i-th on to other processes.
 
     Raises:
         FileNotFoundError: no GLBs.
     """
-    paths = list_objects(plan.data, plan.limit)
-    gallery = None if plan.train is None else build_gallery(plan.train, plan.out / "cache")
-    baselines = _available_baselines(gallery, plan.oracle)
-    knowledge: dict[str, dict[str, object]] = {name: {} for name in baselines}
-    if gallery is not None:
-        knowledge |= {name: {"gallery": gallery.revision} for name in _FROM_GALLERY}
+    paths = list_objects(plan.data, plan.limit)[share[0] :: share[1]]
+    baselines, knowledge = available_baselines(plan)
     size = DEFAULT_VIEW_SIZE if pack is None else pack.config.view_size
     distance = DEFAULT_VIEW_DISTANCE if pack is None else pack.config.view_distance
     results = []
     with open_studio(size, distance) as studio:
-        for path in tqdm(paths, desc="evaluate", unit="object"):
+        for path in tqdm(paths, desc="evaluate", unit="object", position=share[0]):
             case = Case(path, studio, plan.points)
             folder = plan.out / "objects" / path.stem
             key: dict[str, object] = {
                 "protocol": PROTOCOL,
                 "bytes": path.stat().st_size,
-                "views": [size, distance],
                 "points": plan.points,
             }
-            measured = {
-                name: cached(
-                    folder / f"baseline {name}.json", key | knowledge[name], partial(_measure, case, make)
-                )
-                for name, make in baselines.items()
-            }
+            views_key = key | {"views": [size, distance]}
+            try:
+                measured = {
+                    name: cached(
+                        folder / f"baseline {name}.json",
+                        (views_key if name in FROM_TRUE_VIEWS else key) | knowledge.get(name, {}),
+                        partial(_measure, case, make),
+                    )
+                    for name, make in baselines.items()
+                }
+            except UnreadableObjectError as error:
+                tqdm.write(f"left out: {error}", file=sys.stderr)
+                continue
             if pack is None:
-                results.append(ObjectResults(path.stem, measured, None, (), None))
+                results.append(ObjectResults(path.stem, measured, None, {}, None))
             else:
-                from_truth, single = _run_pack(case, plan, pack, folder, key)
-                results.append(ObjectResults(path.stem, measured, from_truth, single, _row(folder, plan)))
+                from_truth, single = _run_pack(case, plan, pack, folder, views_key)
+                row = _row_path(folder, plan.seeds[0])
+                results.append(
+                    ObjectResults(path.stem, measured, from_truth, single, row if row.exists() else None)
+                )
     return results
 
 
 def _run_pack(
     case: Case, plan: Plan, pack: Pack, folder: Path, key: dict[str, object]
-) -> tuple[Outcome, tuple[Outcome, ...]]:
+) -> tuple[Outcome, dict[int, Outcome]]:
     key = key | {"pack": pack.name, "revision": pack.revision, "faces": plan.options.faces}
+    first = replace(plan.options, seed=plan.seeds[0])
     from_truth = cached(
-        folder / "from_truth.json", key, partial(_reconstruct, case, pack, plan.options.faces)
+        folder / "from_truth.json",
+        key | {"seed": first.seed},
+        partial(_halves_on_truth, case, pack, first),
     )
-    single = []
-    for seed in plan.seeds:
+    single = {}
+    for seed in plan.runs:
         options = replace(plan.options, seed=seed)
-        run = partial(_run_single, case, pack, options, folder)
-        single.append(cached(folder / f"single_{seed}.json", key | asdict(options), run))
-    return from_truth, tuple(single)
+        row = _row_path(folder, seed) if seed == plan.seeds[0] else None
+        run = partial(_run_single, case, pack, options, folder, row)
+        single[seed] = cached(folder / f"single_{seed}.json", key | asdict(options), run)
+    return from_truth, single
 
 
 def _measure(case: Case, make: Baseline) -> Outcome:
     triangles = make(case)
     if not len(triangles):
-        return Outcome(_flat(Geometry(_WORST, _WORST)), "empty")
+        return Outcome(_failed(), "empty")
     return Outcome(_flat(compare(shape_in_unit_box(triangles, case.points), case.item.truth)))
 
 
-def _reconstruct(case: Case, pack: Pack, faces: int) -> Outcome:
+def _halves_on_truth(case: Case, pack: Pack, options: Options) -> Outcome:
     try:
-        return Outcome(_flat(reconstruct_from_truth(case.item, pack, faces, case.views)))
+        normals = {"views/normal_degrees": normals_from_truth(case, pack, options)}
+    except ForegroundError:
+        normals = {}  # the reference shows nothing, of which the single image's outcome tells
+    try:
+        return Outcome(_flat(reconstruct_from_truth(case, pack, options.faces)) | normals)
     except EmptySurfaceError as error:
-        return Outcome(_flat(Geometry(_WORST, _WORST)), str(error))
+        return Outcome(_failed() | normals, str(error))
 
 
-def _run_single(case: Case, pack: Pack, options: Options, folder: Path) -> Outcome:
+def _run_single(case: Case, pack: Pack, options: Options, folder: Path, row: Path | None) -> Outcome:
     try:
-        result = run_system(case.item, case.image, pack, options, case.views, case.studio.novel)
+        result = run_system(case, pack, options)
     except (EmptySurfaceError, ForegroundError) as error:
-        return Outcome(_flat(Geometry(_WORST, _WORST)), str(error))
+        return Outcome(_failed() | FAILED_ASSET, str(error))
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"asset_{options.seed}.glb").write_bytes(result.asset.glb)
-    scores = result.geometry.fixed
-    caption = f"{case.path.stem}   F@0.05 {scores.f05:.2f}  F@0.02 {scores.f02:.2f}  IoU {scores.iou:.2f}"
-    draw_row(case, result.asset, caption).save(_row_path(folder, options.seed))
+    if row is not None:
+        scores = result.geometry.aligned
+        figures = f"aligned F@0.05 {scores.f05:.2f}  F@0.02 {scores.f02:.2f}  IoU {scores.iou:.2f}"
+        truth, light = case.item.model.in_unit_box(), case.item.view.lighting
+        draw_row(result.asset, f"{case.path.stem}   {figures}", case.studio.sheet, truth, light).save(row)
     return Outcome(_flat(result.geometry) | result.numbers)
 
 
 def _flat(geometry: Geometry) -> dict[str, float]:
-    return {
-        f"{frame}/{name}": float(value)
-        for frame, scores in asdict(geometry).items()
-        for name, value in scores.items()
-    }
+    return flattened({frame: asdict(scores) for frame, scores in vars(geometry).items()})
 
 
-def _row(folder: Path, plan: Plan) -> Path | None:
-    path = _row_path(folder, plan.seeds[0])
-    return path if path.exists() else None
+def _failed() -> dict[str, float]:
+    return _flat(Geometry(_WORST, _WORST))
 
 
 def _row_path(folder: Path, seed: int) -> Path:
     return folder / f"row_{seed}.png"
 
 
-def _available_baselines(gallery: Gallery | None, oracle: bool) -> dict[str, Baseline]:
-    """By the name in the report, those with the least knowledge first."""
-    found: dict[str, Baseline] = {"sphere": lambda case: sphere()}
-    if gallery is not None:
-        found["mean shape"] = lambda case: gallery.mean_shape()
-        found["nearest by image"] = lambda case: gallery.nearest_by_image(case.image)
-        if oracle:
-            found["nearest by shape"] = lambda case: gallery.nearest_by_shape(case.item.truth, case.image)
-    found["inflated silhouette"] = lambda case: inflated_silhouette(case.image[..., 3] / 255)
-    found["hull"] = lambda case: _hull(case.views, carved=False)
-    found["hull at 256 px"] = lambda case: _hull(case.fine_views, carved=False)
-    found["hull carved by depth"] = lambda case: _hull(case.views, carved=True)
-    return found
+def available_baselines(plan: Plan) -> tuple[dict[str, Baseline], dict[str, dict[str, object]]]:
+    """Baselines by their name in the report, and what else than the object each of them depends on.
+
+    Reads the training assets, where the plan names some and their cache is missing.
+    """
+    found: dict[str, Baseline] = {SPHERE: lambda case: sphere()}
+    knowledge: dict[str, dict[str, object]] = {}
+    if plan.train is not None:
+        gallery = build_gallery(plan.train, plan.out / "cache")
+        shapes = build_shape_gallery(gallery.paths, gallery.revision, plan.out / "cache")
+        found |= _gallery_baselines(gallery, shapes)
+        knowledge = {name: {"gallery": gallery.revision} for name in FROM_GALLERY}
+    found[SILHOUETTE] = lambda case: inflated_silhouette(case.image[..., 3] / 255)
+    found[HULL] = lambda case: _hull(case.views, carved=False)
+    found[FINE_HULL] = lambda case: _hull(case.fine_views, carved=False)
+    found[CARVED_HULL] = lambda case: _hull(case.views, carved=True)
+    return found, knowledge
+
+
+def _gallery_baselines(gallery: Gallery, shapes: ShapeGallery) -> dict[str, Baseline]:
+    return {
+        MEAN: lambda case: gallery.mean_shape(),
+        NEAREST: lambda case: gallery.nearest_by_image(case.image),
+        ORACLE: lambda case: shapes.nearest(case.item.truth),
+    }
 
 
 def _hull(truth: tuple[Views, NormalViews], *, carved: bool) -> Float32[np.ndarray, "face 3 3"]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 
 from backend.evaluation.alignment import align
 from backend.evaluation.nearest import NearestPoints
@@ -53,10 +53,7 @@ def score(predicted: Shape, truth: Shape, truth_tree: NearestPoints | None = Non
     tree = NearestPoints(truth.points) if truth_tree is None else truth_tree
     to_truth, nearest_truth = tree.query(predicted.points)
     to_predicted, nearest_predicted = NearestPoints(predicted.points).query(truth.points)
-    f_scores: list[float] = []
-    for threshold in THRESHOLDS:
-        precision, recall = (to_truth < threshold).mean(), (to_predicted < threshold).mean()
-        f_scores.append(float(2 * precision * recall / max(precision + recall, 1e-12)))
+    f_scores = [f_score(to_truth, to_predicted, threshold) for threshold in THRESHOLDS]
     cosines = [
         np.abs(np.einsum("pi,pi->p", predicted.normals, truth.normals[nearest_truth])).mean(),
         np.abs(np.einsum("pi,pi->p", truth.normals, predicted.normals[nearest_predicted])).mean(),
@@ -69,6 +66,14 @@ def score(predicted: Shape, truth: Shape, truth_tree: NearestPoints | None = Non
         iou=mask_iou(predicted.occupancy, truth.occupancy),
         normal_consistency=float(np.mean(cosines)),
     )
+
+
+def f_score(
+    to_truth: Float[np.ndarray, " a"], to_predicted: Float[np.ndarray, " b"], threshold: float
+) -> float:
+    """Harmonic mean of the shares of distances below the threshold."""
+    precision, recall = (to_truth < threshold).mean(), (to_predicted < threshold).mean()
+    return float(2 * precision * recall / max(precision + recall, 1e-12))
 
 
 def mask_iou(a: Bool[np.ndarray, "*shape"], b: Bool[np.ndarray, "*shape"]) -> float:

@@ -18,6 +18,7 @@ class NearestPoints:
     """
 
     def __init__(self, points: Float[np.ndarray, "point 3"], reach: float = 0.06) -> None:
+        self.points = points
         self._reach = reach
         self._all = cKDTree(points, balanced_tree=False, compact_nodes=False)
         self._thinned = cKDTree(points[::_THINNED_POINTS])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 
+from backend.errors import InputError
 from backend.evaluation.shape import POINTS, Shape, shape_in_unit_box
 from backend.geometry.cameras import Cameras, focal_from_fov, orbit_cameras, six_view_cameras
 from backend.pipeline.stage_data import NormalViews, Views
@@ -23,6 +25,12 @@ REFERENCE_SIZE = 512
 AZIMUTHS, ELEVATIONS, FOVS = (-60.0, 60.0), (-5.0, 40.0), (20.0, 60.0)
 """Degrees; the azimuth is from the object's front."""
 NOVEL_VIEWS = 24
+_DAMAGE = (ValueError, LookupError, TypeError, NotImplementedError, struct.error)
+"""What trimesh's readers raise on broken files."""
+
+
+class UnreadableObjectError(InputError):
+    """A file that cannot be evaluated."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +69,11 @@ def list_objects(data: Path, limit: int | None = None) -> list[Path]:
     paths = sorted(data.glob("*.glb"))
     if not paths:
         raise FileNotFoundError(f"{data} holds no .glb files. Give a folder of GLBs with --data DIR.")
+    return spread(paths, limit)
+
+
+def spread(paths: list[Path], limit: int | None) -> list[Path]:
+    """At most `limit` of them, evenly spread."""
     if limit is None or limit >= len(paths):
         return paths
     return [paths[i * len(paths) // limit] for i in range(limit)]
@@ -87,11 +100,17 @@ def load_object(path: Path, points: int = POINTS) -> EvaluationObject:
 
     The assets' own roughness and metallic are exporters' constants, hence no ground truth: each part is given
     values drawn by the file's name, which the reference image then shows. `points` are sampled on the truth.
+
+    Raises:
+        UnreadableObjectError: the file is no GLB, or there is no surface in it.
     """
     view = reference_view(path.name)
-    model = load_model(path).with_random_materials(_rng_of(path.name), recolour=0.0)
-    model = model.turned(-view.azimuth).in_sphere()
-    return EvaluationObject(path.stem, model, view, shape_in_unit_box(model.triangles, points))
+    try:
+        model = load_model(path).with_random_materials(_rng_of(path.name), recolour=0.0)
+        model = model.turned(-view.azimuth).in_sphere()
+        return EvaluationObject(path.stem, model, view, shape_in_unit_box(model.triangles, points))
+    except _DAMAGE as error:
+        raise UnreadableObjectError(f"{path.name} cannot be used ({error}).") from error
 
 
 def render_reference(item: EvaluationObject, renderer: Renderer) -> UInt8[np.ndarray, "size size 4"]:

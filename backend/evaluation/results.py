@@ -18,6 +18,20 @@ class Outcome:
     """Why there is no result, in which case the geometry counts as failed."""
 
 
+@dataclass(frozen=True)
+class ObjectResults:
+    """All that was measured on one object."""
+
+    name: str
+    baselines: dict[str, Outcome]
+    from_truth: Outcome | None
+    """Each half on true input; None when only baselines were run, or where there is no truth."""
+    single: dict[int, Outcome]
+    """The whole system, by seed."""
+    row: Path | None
+    """Its row of the contact sheet, made with the first seed."""
+
+
 def cached(path: Path, key: Mapping[str, object], compute: Callable[[], Outcome]) -> Outcome:
     """The outcome stored at `path` if it was stored under the same key, or else `compute`'s, stored.
 

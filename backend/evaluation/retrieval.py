@@ -1,4 +1,4 @@
-"""Baselines that know the training assets: their mean, and the nearest of them by image or by shape."""
+"""Baselines that know the training assets: their mean, and the nearest of them by image."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ from skimage.feature import hog
 from tqdm import tqdm
 
 from backend.evaluation.baselines import mean_shape
-from backend.evaluation.metrics import mask_iou
 from backend.evaluation.references import list_objects
-from backend.evaluation.shape import MARGIN, RESOLUTION, Shape, shape_in_unit_box
+from backend.evaluation.shape import MARGIN, RESOLUTION, shape_in_unit_box
 from backend.geometry.cameras import orbit_cameras
 from backend.training.assets import load_model
 from backend.training.rendering import Renderer
@@ -45,18 +44,6 @@ class Gallery:
         distance = np.linalg.norm(self.descriptors - describe(image), axis=-1)
         asset, azimuth = np.unravel_index(distance.argmin(), distance.shape)
         return load_model(self.paths[asset]).turned(-AZIMUTHS[azimuth]).triangles
-
-    def nearest_by_shape(
-        self, truth: Shape, image: UInt8[np.ndarray, "h w 4"]
-    ) -> Float32[np.ndarray, "face 3 3"]:
-        """Of the 40 assets nearest by image, the one with the best IoU: what better retrieval could reach."""
-        distance = np.linalg.norm(self.descriptors - describe(image), axis=-1)
-        candidates = []
-        for asset in distance.min(axis=1).argsort()[:40]:
-            triangles = load_model(self.paths[asset]).turned(-AZIMUTHS[distance[asset].argmin()]).triangles
-            overlap = mask_iou(shape_in_unit_box(triangles, 20_000).occupancy, truth.occupancy)
-            candidates.append((overlap, triangles))
-        return max(candidates, key=lambda candidate: candidate[0])[1]
 
     def mean_shape(self) -> Float32[np.ndarray, "face 3 3"]:
         return mean_shape(self.mean_occupancy)

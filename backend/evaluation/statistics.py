@@ -23,16 +23,19 @@ class Interval:
         return self.low > 0 or self.high < 0
 
 
+def mean_interval(values: Float[np.ndarray, " object"]) -> Interval:
+    """Of the mean, objects resampled with replacement; NaN are left out. Raises ValueError for none."""
+    finite = values[np.isfinite(values)]
+    if not len(finite):
+        raise ValueError("no object has a value")
+    picks = np.random.default_rng(0).integers(0, len(finite), (RESAMPLES, len(finite)))
+    low, high = np.percentile(finite[picks].mean(axis=1), [2.5, 97.5])
+    return Interval(float(finite.mean()), float(low), float(high))
+
+
 def paired_interval(system: Float[np.ndarray, " object"], baseline: Float[np.ndarray, " object"]) -> Interval:
     """Of system minus baseline over the same objects, objects resampled with replacement.
 
     Objects for which either has no value (NaN) are left out. Raises ValueError where none is left.
     """
-    difference = system - baseline
-    difference = difference[np.isfinite(difference)]
-    if not len(difference):
-        raise ValueError("no object has both values")
-    picks = np.random.default_rng(0).integers(0, len(difference), (RESAMPLES, len(difference)))
-    means = difference[picks].mean(axis=1)
-    low, high = np.percentile(means, [2.5, 97.5])
-    return Interval(float(difference.mean()), float(low), float(high))
+    return mean_interval(system - baseline)

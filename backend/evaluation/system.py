@@ -1,8 +1,9 @@
-"""The system under test: one image to an asset, and true views to a mesh."""
+"""The system under test: one image to an asset, and each half of it on true input."""
 
 from __future__ import annotations
 
 import io
+import time
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -10,21 +11,23 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from backend.evaluation.appearance import (
-    ViewScores,
     compare_materials,
     compare_views,
     normal_error_degrees,
     textured_model,
 )
+from backend.evaluation.case import Case, render_novel
 from backend.evaluation.metrics import Geometry, compare
-from backend.evaluation.references import EvaluationObject, novel_cameras
+from backend.evaluation.references import EvaluationObject
 from backend.evaluation.shape import shape_in_unit_box
 from backend.packs.loading import Pack
 from backend.pipeline.field import reconstruct_field
+from backend.pipeline.foreground import extract_foreground
 from backend.pipeline.image_to_asset import image_to_asset
 from backend.pipeline.mesh import extract_mesh
+from backend.pipeline.normals import generate_normals
 from backend.pipeline.stage_data import Asset, Mesh, NormalViews, Options, Views
-from backend.training.rendering import Renderer
+from backend.pipeline.variants import score_variant
 
 
 @dataclass(frozen=True)
@@ -45,79 +48,100 @@ class Silent:
     def preview(self, name: str, image: UInt8[np.ndarray, "h w c"]) -> None: ...
 
 
-def run_system(
-    item: EvaluationObject,
-    image: UInt8[np.ndarray, "h w 4"],
-    pack: Pack,
-    options: Options,
-    truth: tuple[Views, NormalViews],
-    novel: Renderer,
-) -> SystemResult:
+def run_system(case: Case, pack: Pack, options: Options) -> SystemResult:
     """The reference image to an asset, measured against the object.
 
-    Args:
-        truth: the object's true six views at the pack's size and cameras.
-        novel: renders the novel views.
+    Raises:
+        ForegroundError, EmptySurfaceError: as `image_to_asset` says.
     """
-    asset = image_to_asset(_png(image), options, pack, Silent())
-    true_views, true_normals = truth
+    asset, cpu_seconds = make_asset(encode(case.image), options, pack)
+    true_views, true_normals = case.views
     predicted, actual = (
         views.rgba.detach().float().cpu().movedim(1, -1).numpy() for views in (asset.views, true_views)
     )
-    boxed = item.model.in_unit_box()
+    novel = render_novel(textured_model(asset.textured), case.studio.novel)
     groups = {
         "views": asdict(compare_views(predicted, actual))
         | {"normal_degrees": normal_error_degrees(asset.normal_views, true_normals, asset.views, true_views)},
-        "novel": asdict(_compare_novel(asset, item, novel)),
-        "materials": asdict(
-            compare_materials(asset.textured, boxed.sample_surface(20_000, np.random.default_rng(0)))
-        ),
-        "asset": _asset_numbers(asset, item),
+        "novel": asdict(compare_views(novel, case.novel_views)),
+        "materials": asdict(compare_materials(asset.textured, case.materials)),
+        "asset": asset_numbers(asset, cpu_seconds)
+        | {"elevation_error": abs(asset.views.elevation_degrees - case.item.view.elevation)},
+        "variant": variant_numbers(asset),
     }
-    numbers = {
-        f"{group}/{name}": float(value) for group, values in groups.items() for name, value in values.items()
-    }
-    return SystemResult(asset, measure_mesh(asset.mesh, item), numbers)
+    return SystemResult(asset, measure_mesh(asset.mesh, case.item), flattened(groups))
 
 
-def reconstruct_from_truth(
-    item: EvaluationObject, pack: Pack, faces: int, truth: tuple[Views, NormalViews]
-) -> Geometry:
-    """The reconstructor alone: what it makes of perfect views."""
-    views, normals = truth
-    on_device = Views(views.rgba.to(pack.device), views.cameras.to(pack.device), views.elevation_degrees)
-    depth = None if normals.depth is None else normals.depth.to(pack.device)
-    field = reconstruct_field(on_device, NormalViews(normals.normals.to(pack.device), depth), pack, Silent())
+def reconstruct_from_truth(case: Case, pack: Pack, faces: int) -> Geometry:
+    """The reconstructor alone: what it makes of perfect views. Raises EmptySurfaceError."""
+    views, normals = _on_device(case.views, pack)
+    field = reconstruct_field(views, normals, pack, Silent())
     surface = pack.config.surface
-    return measure_mesh(extract_mesh(field, faces, Silent(), surface.cells, surface.smoothing), item)
+    return measure_mesh(extract_mesh(field, faces, Silent(), surface.cells, surface.smoothing), case.item)
+
+
+def normals_from_truth(case: Case, pack: Pack, options: Options) -> float:
+    """The normal model alone: its mean angular error on perfect colour views, degrees."""
+    foreground = extract_foreground(case.image, progress=Silent())
+    views, _ = _on_device(case.views, pack)
+    found = generate_normals(foreground, views, pack, options, Silent())
+    true_views, true_normals = case.views
+    return normal_error_degrees(found, true_normals, true_views, true_views)
 
 
 def measure_mesh(mesh: Mesh, item: EvaluationObject) -> Geometry:
     return compare(shape_in_unit_box(mesh.vertices[mesh.faces], len(item.truth.points)), item.truth)
 
 
-def _compare_novel(asset: Asset, item: EvaluationObject, renderer: Renderer) -> ViewScores:
-    pair = []
-    for model in (textured_model(asset.textured), item.model.in_unit_box()):
-        rendered = renderer.render(model, novel_cameras())
-        pair.append(np.concatenate([rendered.rgb, rendered.alpha[..., None]], -1))
-    return compare_views(*pair)
+def make_asset(image: bytes, options: Options, pack: Pack) -> tuple[Asset, float]:
+    """The whole pipeline, and the processor seconds of all threads that it took.
+
+    Unlike the clock's, which the asset holds itself, they hardly change when the machine is busy.
+    """
+    began = time.process_time()
+    asset = image_to_asset(image, options, pack, Silent())
+    return asset, time.process_time() - began
 
 
-def _asset_numbers(asset: Asset, item: EvaluationObject) -> dict[str, float]:
+def asset_numbers(asset: Asset, cpu_seconds: float) -> dict[str, float]:
+    """What is known of an asset without any truth."""
     return {
         "fidelity_psnr": asset.fidelity.psnr,
         "fidelity_mask_iou": asset.fidelity.mask_iou,
         "watertight": float(asset.mesh.watertight),
         "components": asset.mesh.components,
         "faces": len(asset.mesh.faces),
-        "elevation_error": abs(asset.views.elevation_degrees - item.view.elevation),
         "seconds": sum(asset.seconds.values()),
+        "cpu_seconds": cpu_seconds,
         "peak_memory_mb": max(asset.peak_memory_mb.values()),
     }
 
 
-def _png(image: UInt8[np.ndarray, "h w 4"]) -> bytes:
+def variant_numbers(asset: Asset) -> dict[str, float]:
+    """By what best of N would choose."""
+    score = score_variant(asset)
+    parts = {name: part for name, part in asdict(score).items() if part is not None}
+    return parts | {"score": score.total}
+
+
+def flattened(groups: dict[str, dict[str, float]]) -> dict[str, float]:
+    """By '<group>/<metric>'."""
+    return {
+        f"{group}/{name}": float(value) for group, values in groups.items() for name, value in values.items()
+    }
+
+
+def encode(image: UInt8[np.ndarray, "h w 4"]) -> bytes:
+    """The picture as a PNG file's bytes: the system is given files."""
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()
+
+
+def _on_device(truth: tuple[Views, NormalViews], pack: Pack) -> tuple[Views, NormalViews]:
+    views, normals = truth
+    depth = None if normals.depth is None else normals.depth.to(pack.device)
+    return (
+        Views(views.rgba.to(pack.device), views.cameras.to(pack.device), views.elevation_degrees),
+        NormalViews(normals.normals.to(pack.device), depth),
+    )

@@ -9,7 +9,7 @@ from pathlib import Path
 from backend.errors import ImageError, InputError
 from backend.jobs.store import JobStore
 from backend.jobs.supervisor import Supervisor
-from backend.options import check_options
+from backend.options import check_options, check_route
 from backend.packs.manifest import find_pack, known_packs, read_manifest
 from backend.protocol import MAX_IMAGE_BYTES, ArtifactInfo, JobRequest, JobStatus
 
@@ -33,11 +33,12 @@ class JobService:
             QueueFullError, ConflictError, OutputError: as the store says.
         """
         check_options(request)
-        pack_revision = read_manifest(find_pack(request.pack, self._packs_folder)).revision
+        manifest = read_manifest(find_pack(request.pack, self._packs_folder))
+        check_route(request.route, request.pack, manifest.route)
         job = self.store.add(
             request,
             _image_bytes(request.image),
-            pack_revision=pack_revision,
+            pack_revision=manifest.revision,
             idempotency_key=idempotency_key,
         )
         self.supervisor.wake()

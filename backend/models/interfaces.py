@@ -116,8 +116,9 @@ class ImageReconstructor(Protocol):
 class MaterialModel(Protocol):
     """Pictures to what the object's surface is made of, for networks without a material head."""
 
-    name: str
-    """Of its pack, for the report."""
+    @property
+    def name(self) -> str:
+        """Of its pack, for the report."""
 
     def estimate(
         self, images: Float[Tensor, "image 4 size size"], *, seed: int, on_fraction: OnFraction

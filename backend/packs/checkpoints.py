@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -29,17 +30,20 @@ def convert_checkpoint(checkpoint: Path, file: HubFile, destination: Path) -> No
 
     Raises:
         PackError: the checkpoint holds anything but tensors and plain containers, is damaged, is of torch's
-            format before 1.6, or has no tensor of the wanted names.
+            format before 1.6, or has no tensor of the wanted names; the disk is full.
     """
     tensors = _select(_read(checkpoint, file.path), file)
     if not tensors:
         raise PackError(f"{file.path} holds no weights named {file.strip or ''}*: is it the pack's file?")
     part = destination.with_name(f"{destination.name}.part")
-    save_file(tensors, part)
+    try:
+        save_file(tensors, part)
+    except (SafetensorError, ValueError) as error:
+        raise PackError(f"{file.path} could not be converted to {part} ({_first_line(error)}).") from error
     part.replace(destination)
 
 
-def _read(checkpoint: Path, name: str) -> Mapping[str, object]:
+def _read(checkpoint: Path, name: str) -> Mapping[object, object]:
     try:
         content = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
     except pickle.UnpicklingError as error:
@@ -56,15 +60,22 @@ def _read(checkpoint: Path, name: str) -> Mapping[str, object]:
     return content
 
 
-def _select(content: Mapping[str, object], file: HubFile) -> dict[str, Tensor]:
+def _select(content: Mapping[object, object], file: HubFile) -> dict[str, Tensor]:
     prefix = file.strip or ""
     tensors: dict[str, Tensor] = {}
+    storages: set[int] = set()
     for name, value in content.items():
+        if not isinstance(name, str):
+            raise PackError(f"{file.path} holds something under {name!r}, wanted tensors by name.")
         if not name.startswith(prefix) or any(word in name for word in file.drop):
             continue
         if not isinstance(value, Tensor):
             raise PackError(f"{file.path} holds a {type(value).__name__} under {name!r}, wanted a tensor.")
-        tensors[name.removeprefix(prefix)] = value.contiguous()
+        value = value.contiguous()
+        storage = value.untyped_storage().data_ptr()
+        # safetensors wants no two tensors in one storage; a tied one is rare enough to be copied.
+        tensors[name.removeprefix(prefix)] = value.clone() if storage in storages else value
+        storages.add(storage)
     return tensors
 
 

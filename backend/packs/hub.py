@@ -90,7 +90,8 @@ class HubSource:
             metadata = get_hf_file_metadata(url, retry_on_errors=True)
         if metadata.size is None:
             raise PackError(f"{url} comes without a size: the server is no hub. Check HF_ENDPOINT.")
-        return SourceFile(file, metadata.size, metadata.etag, url, metadata.commit_hash)
+        pinned = hf_hub_url(file.repository, file.path, revision=metadata.commit_hash or revision)
+        return SourceFile(file, metadata.size, metadata.etag, pinned, metadata.commit_hash)
 
 
 def _size(path: Path) -> int:

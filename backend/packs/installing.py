@@ -30,6 +30,7 @@ from backend.packs.manifest import (
     save_manifest,
     verify,
 )
+from backend.packs.sizes import size_text
 from backend.packs.sources import Source, SourceFile, check_content
 
 LICENCES_NAME = "LICENCES.txt"
@@ -56,7 +57,7 @@ def install(pack: PublicPack, source: Source, packs_folder: Path, tell: Tell) ->
         staging = _staging(packs_folder, pack.name, planned)
         _require_room(planned, staging, packs_folder)
         files = [
-            _bring(wanted, source, staging, lambda text, n=number: tell(f"[{n}/{len(planned)}] {text}"))
+            _bring(wanted, source, staging, tell, f"[{number}/{len(planned)}] {wanted.file.name}")
             for number, wanted in enumerate(planned, 1)
         ]
         tell(f"{pack.name}: holding the files against the networks' parameter lists")
@@ -88,16 +89,17 @@ def remove(name: str, packs_folder: Path) -> int:
     return freed
 
 
-def _bring(wanted: SourceFile, source: Source, staging: Path, tell: Tell) -> PackFile:
+def _bring(wanted: SourceFile, source: Source, staging: Path, tell: Tell, label: str) -> PackFile:
     """Fetch, verify and, for a checkpoint, convert one file, unless an earlier attempt did."""
     file = wanted.file
     done, part = staging / "pack" / file.name, staging / "fetched" / f"{file.name}.part"
-    if done.is_file():
-        tell(f"{file.name}: already here")
+    # What has no fingerprint may be another file by now.
+    if done.is_file() and (wanted.fingerprint or file.sha256):
+        tell(f"{label}: already here")
         return hashed_file(staging / "pack", file.name, file.role)
     for path in (done, part):
         path.parent.mkdir(parents=True, exist_ok=True)
-    tell(f"{file.name}: {wanted.size / 1e6:,.1f} MB from {wanted.origin}")
+    tell(f"{label}: {size_text(wanted.size)} from {wanted.origin}")
     source.fetch(wanted, part)
     try:
         sha256 = check_content(part, wanted)
@@ -109,7 +111,7 @@ def _bring(wanted: SourceFile, source: Source, staging: Path, tell: Tell) -> Pac
         return PackFile(file.name, wanted.size, sha256, file.role)
     from backend.packs.checkpoints import convert_checkpoint  # torch, which takes seconds to load
 
-    tell(f"{file.name}: converting {file.path}")
+    tell(f"{label}: converting {file.path}")
     convert_checkpoint(part, file, done)
     part.unlink()
     return hashed_file(staging / "pack", file.name, file.role)
@@ -164,7 +166,7 @@ def _require_room(planned: Sequence[SourceFile], staging: Path, packs_folder: Pa
     free = shutil.disk_usage(packs_folder).free
     if needed > free:
         raise PackError(
-            f"{packs_folder} has {free / 1e9:.1f} GB free, {needed / 1e9:.1f} GB are needed. Make room, or "
+            f"{packs_folder} has {size_text(free)} free, {size_text(needed)} are needed. Make room, or "
             "choose another disk with --packs-folder or $BOZZETTO_PACKS."
         )
 

@@ -46,6 +46,8 @@ class Pack:
     reconstructor: Reconstructor
     materials: MaterialModel | None = None
     """For a reconstructor without a material head, where the weights are installed."""
+    normals_sharpen: bool = False
+    """Whether the views' normals go into mesh and normal map: the reconstructor does not read them."""
 
 
 @dataclass(frozen=True)

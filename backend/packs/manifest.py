@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 
 from backend.errors import PackError
+from backend.protocol import LRM, MULTIVIEW
 from backend.settings import user_packs_folder
 
 PACKS_FOLDER = Path(__file__).parent
@@ -20,6 +21,8 @@ MANIFEST_NAME = "manifest.json"
 FORMAT = 1
 AUXILIARY_KINDS = ("foreground", "marigold-iid")
 """Packs that help others: no asset is made with one of these alone."""
+LRM_KINDS = ("triposr", "openlrm")
+"""Packs that go straight from the image to the field."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,13 @@ class PackManifest:
     files: tuple[PackFile, ...]
     kind: str = "nano"
     """Which code loads the pack (see packs.loading.LOADERS)."""
+
+    @property
+    def route(self) -> str | None:
+        """The way from image to asset that the pack serves, one of protocol.ROUTES; None for a helper."""
+        if self.kind in AUXILIARY_KINDS:
+            return None
+        return LRM if self.kind in LRM_KINDS else MULTIVIEW
 
     @property
     def size(self) -> int:

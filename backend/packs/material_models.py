@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
@@ -91,13 +92,14 @@ def assemble_marigold(
     placement = place(device, sum(p.numel() for network in (unet, vae) for p in network.parameters()))
     for network in (unet, vae):
         placement.settle(network)
+    nothing: Any = None  # the text is always the empty one, whose embedding is given below
     try:
-        pipeline = MarigoldIntrinsicsPipeline(
+        pipeline: Any = MarigoldIntrinsicsPipeline(
             unet,
             vae,
             DDIMScheduler.from_config(read_json(files, "scheduler")),
-            None,
-            None,
+            text_encoder=nothing,
+            tokenizer=nothing,
             prediction_type=settings["prediction_type"],
             target_properties=settings["target_properties"],
             default_denoising_steps=settings["default_denoising_steps"],

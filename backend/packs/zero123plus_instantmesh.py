@@ -44,8 +44,8 @@ class Zero123PlusInstantMeshNetworks:
     vision_encoder: CLIPVisionModelWithProjection
     reconstructor: InstantMesh
 
-    def all(self) -> tuple[nn.Module, ...]:
-        return (self.unet, self.controlnet, self.vae, self.vision_encoder, self.reconstructor)
+    def diffusion(self) -> tuple[nn.Module, ...]:
+        return (self.unet, self.controlnet, self.vae, self.vision_encoder)
 
 
 def load_zero123plus_instantmesh(folder: Path, manifest: PackManifest, device: torch.device) -> Pack:
@@ -86,11 +86,12 @@ def assemble_zero123plus_instantmesh(
 
     `prompt` is the text encoder's output for the empty text (see `empty_prompt`).
     """
-    placement = place(device, _parameters(networks.all()))
-    for network in networks.all():
+    placement = place(device, _parameters(networks.diffusion()), _parameters((networks.reconstructor,)))
+    for network in networks.diffusion():
         placement.settle(network)
-    # The field's heads are small and asked again and again, and the surface is as exact as they are.
-    networks.reconstructor.decoder.to(device, torch.float32)
+    # The surface is as exact as the reconstructor; its heads are small and asked again and again.
+    placement.settle(networks.reconstructor, torch.float32)
+    networks.reconstructor.decoder.to(device)
     sampling = preset.sampling
     sampler = Zero123Plus(
         networks.unet,
@@ -105,7 +106,9 @@ def assemble_zero123plus_instantmesh(
         sampler, networks.controlnet, views.cameras, preset.normal_steps, preset.normal_guidance
     )
     reconstructor = InstantMeshReconstructor(networks.reconstructor, placement)
-    return Pack(name, revision, device, preset, views, normals, reconstructor, materials)
+    return Pack(
+        name, revision, device, preset, views, normals, reconstructor, materials, normals_sharpen=True
+    )
 
 
 @torch.no_grad()

@@ -39,11 +39,12 @@ def image_to_asset(
         )
     made = route.reconstruct(foreground, options, progress, clock)
     with clock("mesh"):
-        mesh = extract_mesh(made.field, options.faces, progress, route.surface.cells, route.surface.smoothing)
+        surface = route.surface
+        mesh = extract_mesh(made.field, options.faces, progress, surface.cells, surface.smoothing, made.guide)
     with clock("textures"):
         materials = estimate_materials(foreground, made.views, pack.materials, options.seed, progress)
         textured = bake_textures(
-            mesh, made.field, made.views, foreground, options.texture_size, progress, materials
+            mesh, made.field, made.views, foreground, options.texture_size, progress, materials, made.guide
         )
     with clock("export"):
         glb = export_glb(textured, name=name, height_metres=options.height_metres)

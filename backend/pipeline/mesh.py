@@ -11,6 +11,7 @@ from backend.geometry.field_queries import batched_sdf
 from backend.geometry.isosurface import extract_isosurface
 from backend.geometry.mesh_cleaning import clean, decimate, face_components, keep_object
 from backend.geometry.vertex_frames import vertex_normals
+from backend.pipeline.sharpening import NormalGuide, sharpen_mesh
 from backend.pipeline.stage_data import Field, Mesh, Progress, SurfacedField
 
 SMOOTHING_STEPS = 3
@@ -20,17 +21,24 @@ SURFACE_SHARE = 0.6
 
 
 def extract_mesh(
-    field: Field, faces: int, progress: Progress, resolution: int = 128, smoothing: int = SMOOTHING_STEPS
+    field: Field,
+    faces: int,
+    progress: Progress,
+    resolution: int = 128,
+    smoothing: int = SMOOTHING_STEPS,
+    guide: NormalGuide | None = None,
 ) -> Mesh:
     """The object's surface with at most `faces` triangles, outward, centred, its longest side 1.
 
     `resolution` cells along each side of the field's cube: 32 times a power of two (a field that brings its
-    own surface has its own grid); `smoothing` Taubin steps.
+    own surface has its own grid); `smoothing` Taubin steps; then bent towards the `guide`'s normals.
     Raises EmptySurfaceError when the field has no inside, or only dust.
     """
     vertices, triangles = _extract_surface(field, resolution, progress)
     vertices, triangles = keep_object(vertices, triangles)
     vertices, triangles = clean(vertices, triangles, smoothing)
+    if guide is not None:
+        vertices = sharpen_mesh(vertices, triangles, guide)
     progress.advance("mesh", 0.75)
     vertices, triangles = decimate(vertices, triangles, faces)
     if len(triangles) < 4:

@@ -10,6 +10,7 @@ from backend.options import check_route
 from backend.packs.loading import AnyPack, LrmPack, Pack
 from backend.pipeline.field import reconstruct_field, reconstruct_field_of_image
 from backend.pipeline.normals import generate_normals
+from backend.pipeline.sharpening import NormalGuide, normal_guide
 from backend.pipeline.stage_clock import StageClock
 from backend.pipeline.stage_data import Field, Foreground, NormalViews, Options, Progress, Views, no_views
 from backend.pipeline.views import generate_views
@@ -24,6 +25,8 @@ class Reconstruction:
     views: Views
     """None of them on a route without views."""
     normal_views: NormalViews
+    guide: NormalGuide | None = None
+    """Where the normals are finer than what the reconstructor made without them."""
 
 
 class Route(Protocol):
@@ -68,7 +71,8 @@ class MultiviewRoute:
             normal_views = generate_normals(foreground, views, self._pack, options, progress)
         with clock("field"):
             field = reconstruct_field(views, normal_views, self._pack, progress)
-        return Reconstruction(field, views, normal_views)
+        guide = normal_guide(views, normal_views) if self._pack.normals_sharpen else None
+        return Reconstruction(field, views, normal_views, guide)
 
 
 class LrmRoute:

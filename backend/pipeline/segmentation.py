@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,12 +11,14 @@ from jaxtyping import Bool, Float32, UInt8
 from PIL import Image
 
 from backend.errors import ForegroundError, PackError
+from backend.packs.catalogue import find_public_pack
+from backend.packs.manifest import files_by_role, find_pack, installed_packs, sha256_of, verify
 
 if TYPE_CHECKING:
     from rembg.sessions.u2net import U2netSession
 
-U2NET_MD5 = "60024c5c889badc19c04ad937298a77b"
-"""Of u2net.onnx (U2-Net, Qin et al. 2020; Apache-2.0), as rembg pins it."""
+FOREGROUND_PACK = "foreground"
+"""The pack with U2-Net's weights (Qin et al. 2020)."""
 WORKING_SIDE = 512
 """Longest side at which GrabCut runs; its mask is smoothed and enlarged to the image."""
 MIN_CONTRAST = 4.0
@@ -26,44 +27,50 @@ differences)."""
 
 
 def salient_object_mask(rgb: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w"] | None:
-    """U2-Net's soft mask; None where its weights are not on the machine (see `download_u2net`).
+    """U2-Net's soft mask; None where its weights are not on the machine.
 
-    The weights are looked for where rembg keeps them (REMBG_HOME, U2NET_HOME, ~/.u2net).
+    They come as a pack (`packs download foreground`); those that rembg has fetched before will do, too
+    (REMBG_HOME, U2NET_HOME, ~/.u2net). Nothing is downloaded here.
 
     Raises:
-        PackError: the weights' checksum is wrong.
+        PackError: the weights are damaged.
     """
-    present = _u2net_session().resolve_existing("u2net.onnx")
-    if present is None:
+    weights = _u2net_weights()
+    if weights is None:
         return None
-    _check(Path(present))
-    from rembg import new_session
-
-    (mask,) = new_session("u2net").predict(Image.fromarray(rgb))
+    (mask,) = _u2net(weights).predict(Image.fromarray(rgb))
     return np.asarray(mask)
 
 
-def download_u2net() -> Path:
-    """Have rembg fetch U2-Net's weights (176 MB) to where it keeps them; nothing to do where they are.
-
-    Making an asset never touches the network: this is asked for once, by `packs foreground`.
-
-    Raises:
-        PackError: they cannot be downloaded, or what came is not what was wanted.
-    """
-    session = _u2net_session()
-    try:
-        path = Path(session.resolve_existing("u2net.onnx") or session.download_models())
-    except (OSError, ValueError) as error:  # no network; the checksum of the download
+def _u2net_weights() -> Path | None:
+    if FOREGROUND_PACK in installed_packs():
+        folder = find_pack(FOREGROUND_PACK)
+        verify(folder)
+        return files_by_role(folder)["u2net"]
+    present = _rembg_u2net().resolve_existing("u2net.onnx")
+    if present is None:
+        return None
+    (wanted,) = find_public_pack(FOREGROUND_PACK).files
+    if (found := sha256_of(Path(present))) != wanted.sha256:
         raise PackError(
-            f"U2-Net's weights could not be downloaded ({error}). Check the connection and try again, or put "
-            "u2net.onnx into ~/.u2net; until then GrabCut is used."
-        ) from error
-    _check(path)
-    return path
+            f"{present} is damaged: its sha256 is {found}, wanted {wanted.sha256}. Delete it (GrabCut is "
+            "then used), or install the weights as a pack: python -m backend packs download foreground"
+        )
+    return Path(present)
 
 
-def _u2net_session() -> type[U2netSession]:
+def _u2net(weights: Path) -> U2netSession:
+    from onnxruntime import SessionOptions
+
+    class FromFile(_rembg_u2net()):  # type: ignore[misc]
+        @classmethod
+        def download_models(cls, *args: object, **kwargs: object) -> str:
+            return str(weights)
+
+    return FromFile("u2net", SessionOptions())
+
+
+def _rembg_u2net() -> type[U2netSession]:
     import numba
 
     # Importing rembg has numba compile pymatting's matting (45 s on a first run), which is never called here.
@@ -71,15 +78,6 @@ def _u2net_session() -> type[U2netSession]:
     from rembg.sessions.u2net import U2netSession
 
     return U2netSession
-
-
-def _check(weights: Path) -> None:
-    digest = hashlib.md5(weights.read_bytes(), usedforsecurity=False).hexdigest()
-    if digest != U2NET_MD5:
-        raise PackError(
-            f"{weights} is damaged: its MD5 is {digest}, wanted {U2NET_MD5}. Delete the file (GrabCut is "
-            "then used) or download it again: python -m backend packs foreground"
-        )
 
 
 def grabcut_mask(rgb: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w"]:

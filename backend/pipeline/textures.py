@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from jaxtyping import Float32
 
-from backend.geometry.cameras import Cameras
 from backend.geometry.colour_harmony import low_frequency_offset
 from backend.geometry.field_queries import QUERY_BATCH, batched_sdf, gradient_normals
 from backend.geometry.projection import Feather, Projection, project_image
@@ -27,6 +26,7 @@ from backend.geometry.texels import Texels, rasterise_texels
 from backend.geometry.uv_atlas import UvMesh, unwrap
 from backend.geometry.vertex_frames import unit, vertex_tangents
 from backend.pipeline.materials import DEFAULTS, FROM_FIELD, spread_over_surface
+from backend.pipeline.sharpening import NormalGuide
 from backend.pipeline.stage_data import (
     Field,
     Foreground,
@@ -38,6 +38,7 @@ from backend.pipeline.stage_data import (
     TexturedMesh,
     Views,
 )
+from backend.pipeline.view_projection import blend_views, moved_cameras
 
 FIELD_MAP_SIZE = 256
 """Largest map sampled from the field itself: about a sample for each cell of the isosurface's grid."""
@@ -46,11 +47,6 @@ NORMAL_STEP = 1 / 64
 network of reduced precision does not show."""
 LEAST_AGREEMENT = 0.7
 """Least cosine between the field's normal and the mesh's for the former to be believed."""
-FIELD_WEIGHT = 0.02
-"""The field's say beside a generated view that sees the point squarely (1)."""
-VIEW_SHARPNESS = 3
-"""Power of a view's weight: high values let the best view alone decide, and ghosts vanish."""
-VIEW_FEATHER = Feather(cosine=(0.1, 1.0), edge=(0.005, 0.05))
 REFERENCE_FEATHER = Feather(cosine=(0.15, 0.5), edge=(0.004, 0.025))
 
 
@@ -62,10 +58,12 @@ def bake_textures(
     size: int,
     progress: Progress,
     materials: MaterialImages | None = None,
+    guide: NormalGuide | None = None,
 ) -> TexturedMesh:
     """The mesh with UVs, tangents and four maps of `size` texels a side.
 
-    `materials`, seen in the views or, where there are none, in the foreground, go before the field's.
+    `materials`, seen in the views or, where there are none, in the foreground, go before the field's, and so
+    do the `guide`'s normals.
     """
     atlas = unwrap(mesh.vertices, mesh.faces, mesh.normals, size)
     progress.advance("textures", 0.2)
@@ -76,21 +74,22 @@ def bake_textures(
     texels = rasterise_texels(atlas.uvs, atlas.faces, size)
     points = texels.hits.interpolate(atlas.faces, vertices)
     texel_normals = texels.hits.interpolate(atlas.faces, normals)
+    scene, unit_normals = RayScene(mesh.vertices, mesh.faces), unit(texel_normals)
+    seen_by = moved_cameras(views.cameras.to("cpu"), mesh.model_scale, mesh.model_offset)
+    world_normals = unit(field_maps.normal.reshape(-1, 3)[texels.index])
+    if guide is not None:
+        world_normals = guide.normals_at(seen_by, scene, points, unit_normals, world_normals)
     local_normals = to_tangent_space(
-        unit(field_maps.normal.reshape(-1, 3)[texels.index]),
-        texel_normals,
-        texels.hits.interpolate(atlas.faces, tangents),
+        world_normals, texel_normals, texels.hits.interpolate(atlas.faces, tangents)
     )
     progress.advance("textures", 0.6)
 
     alpha = np.ascontiguousarray(foreground.image[..., 3])
     camera = register_reference(mesh.vertices, mesh.faces, alpha, views.elevation_degrees)
     progress.advance("textures", 0.75)
-    scene, unit_normals = RayScene(mesh.vertices, mesh.faces), unit(texel_normals)
-    seen_by = _in_mesh_frame(views.cameras.to("cpu"), mesh)
     pictures = views.rgba.detach().float().cpu().permute(0, 2, 3, 1).contiguous().numpy()
     layers = (
-        _blend_views(pictures, seen_by, scene, points, unit_normals),
+        blend_views(pictures, seen_by, scene, points, unit_normals),
         project_image(foreground.image, camera, scene, points, unit_normals, REFERENCE_FEATHER),
     )
     progress.advance("textures", 0.9)
@@ -100,7 +99,7 @@ def bake_textures(
     material, source = _without_model(field_maps)
     if materials is not None:
         seen = (
-            _blend_views(materials.images, seen_by, scene, points, unit_normals)
+            blend_views(materials.images, seen_by, scene, points, unit_normals)
             if len(pictures)
             else project_image(materials.images[0], camera, scene, points, unit_normals, REFERENCE_FEATHER)
         )
@@ -177,31 +176,6 @@ def _without_model(
         return field_maps.material, FROM_FIELD
     constants = np.array([DEFAULTS.roughness, DEFAULTS.metallic], np.float32)
     return np.broadcast_to(constants, (*field_maps.albedo.shape[:2], 2)), DEFAULTS
-
-
-def _blend_views(
-    images: Float32[np.ndarray, "view side side 4"],
-    cameras: Cameras,
-    scene: RayScene,
-    points: Float32[np.ndarray, "texel 3"],
-    normals: Float32[np.ndarray, "texel 3"],
-) -> Projection:
-    """What the views see, those that see a point best deciding. The cameras are in the mesh's frame."""
-    total = np.zeros((len(points), 3), np.float32)
-    weights = np.zeros(len(points), np.float32)
-    for index, image in enumerate(images):
-        seen = project_image(image, cameras[[index]], scene, points, normals, VIEW_FEATHER)
-        weight = seen.weight**VIEW_SHARPNESS
-        total += seen.colour * weight[:, None]
-        weights += weight
-    return Projection(total / np.maximum(weights, 1e-9)[:, None], weights / (weights + FIELD_WEIGHT))
-
-
-def _in_mesh_frame(cameras: Cameras, mesh: Mesh) -> Cameras:
-    """The same pictures of the object moved and scaled from the model frame."""
-    poses = cameras.camera_to_world.clone()
-    poses[:, :3, 3] = (poses[:, :3, 3] - torch.from_numpy(mesh.model_offset)) / mesh.model_scale
-    return Cameras(poses, cameras.focal, cameras.centre)
 
 
 def _lay_over(

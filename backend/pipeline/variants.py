@@ -21,6 +21,8 @@ from backend.pipeline.image_to_asset import image_to_asset
 from backend.pipeline.stage_data import Asset, Foreground, Options, Progress
 from backend.protocol import LIMITS, VARIANT_FOLDER
 
+FULL_PSNR = 40.0
+"""Decibels from which two pictures look the same."""
 LIKENESS_SIZE = 128
 """Side at which asset and reference are compared for structure, pixels: finer detail comes from the texture,
 which the reference itself was painted into."""
@@ -39,24 +41,26 @@ class VariantProgress(Progress, Protocol):
 class VariantScore:
     """How well an asset agrees with what it was made from. Every part is in [0, 1], and 1 is best.
 
-    The silhouette tells whether the mesh fills the reference's outline. The texture is painted from the
-    reference wherever the mesh lets it, so plain colour differences say little more; the structural
-    similarity inside the outline shows where the paint lies on a surface of the wrong shape. Neither sees the
-    sides and the back: there the mesh is held against the masks of the six views that it was reconstructed
-    from, which no mesh can fill when they contradict each other.
+    Silhouette, colour and likeness compare the asset, re-rendered from the reference camera, with the
+    reference: its outline, its plain differences, and its structure. The texture is painted from the
+    reference wherever the mesh lets it, so structure shows where the paint lies on a surface of the wrong
+    shape. None of them sees the sides and the back: there the mesh is held against the masks of the six views
+    that it was reconstructed from, which no mesh can fill when they contradict each other.
     """
 
     silhouette: float
-    """Mask IoU, re-rendered from the reference camera."""
+    """Mask IoU."""
+    colour: float
+    """PSNR as a share of FULL_PSNR."""
     likeness: float
     """Structural similarity (Wang et al. 2004) to the reference, mean over the union of both masks."""
     agreement: float | None
-    """IoU of soft masks, the mesh's against the generated views', mean over the six; None on a route without."""
+    """IoU of soft masks, the mesh's against the generated views', mean over them; None on a route without."""
 
     @property
     def total(self) -> float:
         """The mean of the parts that there are: what variants are ranked by."""
-        parts = (self.silhouette, self.likeness, self.agreement)
+        parts = (self.silhouette, self.colour, self.likeness, self.agreement)
         return float(np.mean([part for part in parts if part is not None]))
 
 
@@ -132,7 +136,9 @@ def write_variants(
 
 def score_variant(asset: Asset) -> VariantScore:
     """What can be said of an asset from its reference image and its own views alone; about 0.1 s."""
-    return VariantScore(asset.fidelity.mask_iou, _likeness(asset), _agreement(asset))
+    fidelity = asset.fidelity
+    colour = min(max(fidelity.psnr / FULL_PSNR, 0.0), 1.0)
+    return VariantScore(fidelity.mask_iou, colour, _likeness(asset), _agreement(asset))
 
 
 def _publish_best(finished: list[_Finished], folder: Path) -> list[Path]:

@@ -9,6 +9,9 @@ generate       views of --samples training samples by the trained models (needs 
 reconstructor  the field; --generated mixes those views in
 export         write the weights and the manifest to --pack
 all            the above in order
+
+gallery        pictures of what the models learn from, into --out
+check-labels   whether the labels of some objects of --data agree with their silhouettes
 """
 
 from __future__ import annotations
@@ -30,7 +33,9 @@ from backend.models.presets import NANO
 from backend.packs.loading import assemble_nano, build_nano, save_nano
 from backend.packs.manifest import PACKS_FOLDER, write_manifest
 from backend.training.dataset import REFERENCES, Example, RenderedDataset
+from backend.training.gallery import write_gallery
 from backend.training.generated_views import MixedViews, generate_views_of
+from backend.training.label_check import check_folder
 from backend.training.loop import Batch, ExampleSource, Task, TrainOptions, load_averaged, train
 from backend.training.pretrained_trunk import load_pretrained
 from backend.training.reference_dataset import (
@@ -83,8 +88,11 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("what", choices=(*_ORDER, "all"))
+    parser.add_argument("what", choices=(*_ORDER, "all", "gallery", "check-labels"))
     parser.add_argument("--data", type=Path, help="folder of GLBs with index.csv (for render)")
+    parser.add_argument(
+        "--out", type=Path, default=Path("docs/training-data"), help="where gallery writes its sheets"
+    )
     parser.add_argument("--work", type=Path, default=Path("runs"), help="samples, checkpoints and logs")
     parser.add_argument("--pack", type=Path, default=PACKS_FOLDER / "nano", help="where export writes")
     parser.add_argument(
@@ -105,10 +113,8 @@ def _parser() -> argparse.ArgumentParser:
 def _run(what: str, arguments: argparse.Namespace) -> None:
     samples = arguments.work / "data"
     if what == "render":
-        if arguments.data is None:
-            raise OptionError("render needs --data DIR, a folder of GLBs with their index.csv.")
         render_dataset(
-            arguments.data,
+            _data_of(arguments),
             samples,
             samples=arguments.samples,
             shard_size=200,
@@ -116,11 +122,14 @@ def _run(what: str, arguments: argparse.Namespace) -> None:
             workers=arguments.workers,
             seed=arguments.seed,
         )
+    elif what == "gallery":
+        for path in write_gallery(_data_of(arguments), arguments.out, arguments.seed):
+            print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
+    elif what == "check-labels":
+        print(check_folder(_data_of(arguments), arguments.seed))
     elif what == "references":
-        if arguments.data is None:
-            raise OptionError("references needs --data DIR, a folder of GLBs with their index.csv.")
         render_references(
-            arguments.data,
+            _data_of(arguments),
             arguments.work / "references",
             images=arguments.samples * REFERENCES,
             worker=arguments.worker,
@@ -133,6 +142,12 @@ def _run(what: str, arguments: argparse.Namespace) -> None:
         _export(arguments)
     else:
         _train(what, arguments, samples)
+
+
+def _data_of(arguments: argparse.Namespace) -> Path:
+    if arguments.data is None:
+        raise OptionError(f"{arguments.what} needs --data DIR, a folder of GLBs with their index.csv.")
+    return Path(arguments.data)
 
 
 def _train(what: str, arguments: argparse.Namespace, samples: Path) -> None:

@@ -7,9 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import trimesh
-from jaxtyping import Float, Float32, Int64, UInt8
+from jaxtyping import Bool, Float, Float32, Int64, UInt8
 from PIL import Image
+from scipy.cluster.hierarchy import fcluster, linkage
 from trimesh.visual import ColorVisuals, TextureVisuals
+
+_SHADE_STEP, _LIGHTNESS_WEIGHT = 0.08, 0.4
+"""Colours nearer than the step (sRGB) are shades of one material; lightness counts for less than hue."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,8 @@ class Model:
     """One asset."""
 
     parts: tuple[Part, ...]
+    closed: bool = False
+    """Whether the faces are known to bound a solid exactly: none missing, hidden inside or inside out."""
 
     @property
     def triangles(self) -> Float32[np.ndarray, "face 3 3"]:
@@ -74,6 +80,17 @@ class Model:
                     colour=part.colour[:, order],
                 )
             )
+        return replace(self, parts=tuple(parts))
+
+    def keeping(self, faces: Bool[np.ndarray, " face"]) -> Model:
+        """Only the faces marked, counted through the parts in order."""
+        parts, first = [], 0
+        for part in self.parts:
+            mine = faces[first : first + len(part.positions)]
+            first += len(mine)
+            names = ("positions", "normals", "uvs", "colour", "roughness", "metallic")
+            if mine.any():
+                parts.append(replace(part, **{name: getattr(part, name)[mine] for name in names}))
         return Model(tuple(parts))
 
     def in_sphere(self, radius: float = 0.5) -> Model:
@@ -132,11 +149,17 @@ class Model:
             metallic,
         )
 
-    def with_random_materials(self, rng: np.random.Generator, recolour: float) -> Model:
+    def with_random_materials(
+        self, rng: np.random.Generator, recolour: float, *, shades_together: bool = False
+    ) -> Model:
         """Roughness and metallic drawn per part, since the sources' own are exporters' constants.
 
         A part is what shares a material or, in assets painted from one palette texture, a palette colour.
-        With probability `recolour` the hue and lightness of the whole asset move as well.
+
+        Args:
+            recolour: probability with which the hue and lightness of the whole asset move as well.
+            shades_together: colours that run into each other are one part, as palettes of gradients mean
+                them; else (and in the evaluation) a face's quantised colour decides.
         """
         tint = np.eye(3, dtype=np.float32)
         gain = np.ones(3, dtype=np.float32)
@@ -145,7 +168,7 @@ class Model:
             gain = rng.uniform(0.6, 1.25, 3).astype(np.float32)
         parts = []
         for part in self.parts:
-            labels = _palette_labels(part)
+            labels = _shade_labels(part) if shades_together else _palette_labels(part)
             count = int(labels.max()) + 1
             metallic = (rng.random(count) < 0.2) * rng.uniform(0.8, 1.0, count)
             roughness = rng.uniform(0.15, 0.95, count)
@@ -166,7 +189,7 @@ class Model:
                     surface_texture=None,
                 )
             )
-        return Model(tuple(parts))
+        return replace(self, parts=tuple(parts))
 
 
 def rotation_about_y(degrees: float) -> Float[np.ndarray, "3 3"]:
@@ -240,10 +263,24 @@ def _texels(texture: np.ndarray, uv: np.ndarray) -> np.ndarray:
     return texture[row, column].astype(np.float32) / 255
 
 
-def _palette_labels(part: Part) -> Int64[np.ndarray, " face"]:
+def _face_colours(part: Part) -> Float32[np.ndarray, "face 3"]:
     if part.texture is None:
-        colour = part.colour.mean(axis=1)
-    else:
-        colour = _texels(part.texture, part.uvs.mean(axis=1))
-    _, labels = np.unique((colour * 5).round().astype(np.int64), axis=0, return_inverse=True)
-    return labels.reshape(-1)
+        return part.colour.mean(axis=1)
+    return _texels(part.texture, part.uvs.mean(axis=1))
+
+
+def _palette_labels(part: Part) -> Int64[np.ndarray, " face"]:
+    quantised = (_face_colours(part) * 5).round().astype(np.int64)
+    return np.unique(quantised, axis=0, return_inverse=True)[1].reshape(-1)
+
+
+def _shade_labels(part: Part) -> Int64[np.ndarray, " face"]:
+    """Colours are linked when they differ by little, in lightness less than in hue (single linkage)."""
+    quantised = (_face_colours(part) * 24).round().astype(np.int64)
+    colours, labels = np.unique(quantised, axis=0, return_inverse=True)
+    if len(colours) == 1:
+        return labels.reshape(-1)
+    lightness = colours.mean(axis=1, keepdims=True)
+    features = np.concatenate([colours - lightness, lightness * _LIGHTNESS_WEIGHT], axis=1) / 24
+    groups = fcluster(linkage(features, "single"), _SHADE_STEP, "distance") - 1
+    return groups[labels.reshape(-1)].astype(np.int64)

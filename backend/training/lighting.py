@@ -56,7 +56,7 @@ def random_lighting(rng: np.random.Generator) -> Lighting:
 
 def random_environment_lighting(rng: np.random.Generator) -> Lighting:
     """A sky, studio or room whose strongest light also shines as a distant one and casts shadows."""
-    exposure, key_share = rng.uniform(0.65, 1.1), rng.uniform(0, 0.65)
+    exposure, key_share = rng.uniform(0.75, 1.25), rng.uniform(0, 0.65)
     surroundings = random_surroundings(rng, exposure * (1 - key_share))
     strength = 1.6 * exposure * key_share
     tint = surroundings.key_tint

@@ -88,7 +88,7 @@ def draw_model(source: Source, rng: np.random.Generator) -> Model:
     if source.path is None:
         model = random_model(rng)
     else:
-        model = load_model(source.path).with_random_materials(rng, recolour=0.3)
+        model = load_model(source.path).with_random_materials(rng, recolour=0.3, shades_together=True)
     return posed(model, rng, stretch=0.2)
 
 

@@ -31,6 +31,8 @@ def run_main(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str]:
         (["--height", "nan"], "height_metres is nan: it must be a number from 0.001 to 1000."),
         (["--guidance", "-0.5"], "guidance is -0.5: it must be a number from 0 to 30."),
         (["--pack", "huge"], "There is no pack 'huge'. Choose one of:"),
+        (["--route", "lrm"], "route is 'lrm', but the pack 'nano' goes the route 'multiview'."),
+        (["--route", "sideways"], "argument --route: invalid choice: 'sideways'"),
     ],
 )
 def test_bad_options_say_what_is_allowed(

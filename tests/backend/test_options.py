@@ -49,6 +49,8 @@ def test_a_route_must_be_the_packs_own() -> None:
     check_route("lrm", "triposr", "lrm")
     with pytest.raises(OptionError, match="'nano' goes the route 'multiview'"):
         check_route("lrm", "nano", "multiview")
+    with pytest.raises(OptionError, match="makes no assets"):
+        check_route(None, "foreground", None)
 
 
 def test_names_in_any_script_are_welcome() -> None:

@@ -54,7 +54,17 @@ def test_the_request_carries_the_settings(scene: bpy.types.Scene) -> None:
     request = settings.request("chair")
     assert (request.name, request.seed, request.faces, request.texture_size) == ("chair", 3, 4000, 512)
     assert request.height_metres == 2.5
-    assert request.pack == "nano"
+    assert (request.pack, request.route) == ("nano", None)
+    settings.route = "lrm"
+    assert settings.request("chair").route == "lrm"
+
+
+def test_every_route_can_be_chosen(scene: bpy.types.Scene) -> None:
+    from blender_addon.properties import PACKS_OWN
+    from blender_addon.protocol import ROUTES
+
+    choices = scene.bozzetto.bl_rna.properties["route"].enum_items.keys()
+    assert choices == [PACKS_OWN, *ROUTES]
 
 
 def test_sources_of_an_image(scene: bpy.types.Scene, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import torch
 from diffusers.pipelines.marigold.pipeline_marigold_intrinsics import MarigoldIntrinsicsPipeline
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional
 
 from backend.device import Placement
 from backend.errors import PackError
@@ -29,12 +30,15 @@ class MarigoldMaterials:
         """`pipeline` without text encoder and tokenizer, its `empty_text_embedding` set.
 
         Raises:
-            PackError: it does not predict roughness and metallicity.
+            PackError: it does not predict roughness and metallicity, or does not say at which resolution.
         """
         self.name = name
         self._pipeline = pipeline
         self._placement = placement
         self._target, self._channels = _where(pipeline.target_properties or {})
+        if pipeline.default_processing_resolution is None:
+            raise PackError("The material pack's model_index.json lacks default_processing_resolution.")
+        self._side = pipeline.default_processing_resolution
         pipeline.set_progress_bar_config(disable=True)
 
     @torch.no_grad()
@@ -46,15 +50,24 @@ class MarigoldMaterials:
         pipeline = self._pipeline
         with self._placement.hosting(pipeline.unet, pipeline.vae):
             for index, image in enumerate(images):
-                on_white = image[:3] * image[3:] + (1 - image[3:])
+                on_white = (image[:3] * image[3:] + (1 - image[3:])).float()
+                # Resized here and not by the pipeline, which would do it in the networks' reduced precision.
                 prediction = pipeline(
-                    on_white[None].to(self._placement.device, self._placement.dtype).clamp(0, 1),
+                    _resize(on_white, self._side).to(self._placement.device, self._placement.dtype)[None],
+                    processing_resolution=0,
+                    match_input_resolution=False,
                     generator=torch.Generator().manual_seed(seed + index),
                     output_type="pt",
                 ).prediction
-                found.append(prediction[self._target, self._channels].float().cpu())
+                materials = prediction[self._target, self._channels].float().cpu()
+                found.append(_resize(materials, images.shape[-1]))
                 on_fraction((index + 1) / len(images))
         return torch.stack(found)
+
+
+def _resize(image: Float[Tensor, "channel _ _"], side: int) -> Float[Tensor, "channel side side"]:
+    resized = functional.interpolate(image[None], (side, side), mode="bilinear", antialias=True)[0]
+    return resized.clamp(0, 1)
 
 
 def _where(properties: dict[str, Any]) -> tuple[int, list[int]]:

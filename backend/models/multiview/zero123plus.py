@@ -124,7 +124,7 @@ class Zero123Plus:
         self.vision_encoder = vision_encoder
         self.empty_prompt = empty_prompt
         self.config = config
-        self._ramping = torch.tensor(config.ramping, dtype=empty_prompt.dtype, device=empty_prompt.device)
+        self.ramping = torch.tensor(config.ramping, dtype=empty_prompt.dtype, device=empty_prompt.device)
         self._placement = placement or Placement(unet.device, unet.dtype, resident=True)
 
     @torch.no_grad()
@@ -149,28 +149,29 @@ class Zero123Plus:
                 self.vae,
                 self.vision_encoder,
                 self.empty_prompt,
-                self._ramping,
+                self.ramping,
                 self.config.condition,
                 generator,
                 guided=guidance > 1,
-            ).to(self.unet.dtype)
+            )
         denoisers = (self.unet,) if control is None else (self.unet, control.network)
         with self._placement.hosting(*denoisers):
-            latents = self._denoise(
+            latents = self.denoise(
                 condition, generator, steps or self.config.steps, guidance, control, on_step
             )
         with self._placement.hosting(self.vae):
-            return self._decode(latents.to(self.vae.dtype))
+            return self.decode(latents)
 
-    def _denoise(
+    def denoise(
         self,
         condition: Condition,
         generator: torch.Generator,
         steps: int,
         guidance: float,
-        control: Control | None,
-        on_step: Callable[[int, Tensor], None] | None,
+        control: Control | None = None,
+        on_step: Callable[[int, Tensor], None] | None = None,
     ) -> Float[Tensor, "1 4 height width"]:
+        """Latents of the grid from noise; the denoiser's networks must be on the device."""
         scheduler = euler_ancestral_scheduler(self.config.schedule)
         scheduler.set_timesteps(steps, device=self.unet.device)
         factor = 2 ** (len(self.vae.config["block_out_channels"]) - 1)
@@ -201,28 +202,33 @@ class Zero123Plus:
         scheduler: EulerAncestralDiscreteScheduler,
         control: Control | None = None,
     ) -> Float[Tensor, "guided 4 height width"]:
-        """One evaluation of the denoiser: the reference is noised to the sample's own level first."""
+        """One evaluation of the denoiser: the reference is noised to the sample's own level first.
+
+        Whatever the network's precision, latents and noise are float32: rounding does not add up over the
+        steps, and a seed draws the same noise everywhere.
+        """
         noisy_reference = scheduler.add_noise(condition.latent, noise, timestep[None])
-        noisy_reference = scheduler.scale_model_input(noisy_reference, timestep)
+        noisy_reference = scheduler.scale_model_input(noisy_reference, timestep).to(self.unet.dtype)
         sample = scheduler.scale_model_input(latents.expand(len(condition.latent), -1, -1, -1), timestep)
-        reference = self.unet.reference_features(noisy_reference, timestep, condition.text)
+        sample, text = sample.to(self.unet.dtype), condition.text.to(self.unet.dtype)
+        reference = self.unet.reference_features(noisy_reference, timestep, text)
         if control is None:
-            return self.unet(sample, timestep, condition.text, reference)
+            return self.unet(sample, timestep, text, reference).float()
         down, mid = control.network(
             sample,
             timestep,
-            condition.text,
+            text,
             controlnet_cond=(control.image * 2 - 1)[None].to(sample),
             conditioning_scale=control.scale,
             return_dict=False,
         )
-        return self.unet(sample, timestep, condition.text, reference, down, mid)
+        return self.unet(sample, timestep, text, reference, down, mid).float()
 
-    def _decode(self, latents: Float[Tensor, "1 4 height width"]) -> Float[Tensor, "3 _ _"]:
-        image = self.vae.decode(
-            unscale_latents(latents) / self.vae.config["scaling_factor"], return_dict=False
-        )[0]
+    def decode(self, latents: Float[Tensor, "1 4 height width"]) -> Float[Tensor, "3 _ _"]:
+        """Latents to the grid of views in [0, 1]."""
+        scaled = unscale_latents(latents) / self.vae.config["scaling_factor"]
+        image = self.vae.decode(scaled.to(self.vae.dtype), return_dict=False)[0].float()
         return (unscale_image(image)[0] / 2 + 0.5).clamp(0, 1)
 
     def _noise(self, shape: tuple[int, ...] | torch.Size, generator: torch.Generator) -> Tensor:
-        return randn_tensor(shape, generator=generator, device=self.unet.device, dtype=self.unet.dtype)
+        return randn_tensor(shape, generator=generator, device=self.unet.device, dtype=torch.float32)

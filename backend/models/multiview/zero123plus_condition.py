@@ -42,11 +42,8 @@ class Condition:
     """The reference image as the denoiser sees it; with guidance both hold [negative, positive]."""
 
     latent: Float[Tensor, "guided 4 height width"]
-    """Clean, and *not* multiplied by the VAE's scaling factor: so it was trained."""
+    """Clean, float32, and *not* multiplied by the VAE's scaling factor: so it was trained."""
     text: Float[Tensor, "guided token width"]
-
-    def to(self, dtype: torch.dtype) -> Condition:
-        return Condition(self.latent.to(dtype), self.text.to(dtype))
 
 
 def composite(rgba: UInt8[np.ndarray, "height width 4"], background: int) -> Image.Image:
@@ -115,5 +112,5 @@ def encode_condition(
 
 def _sample_latent(vae: AutoencoderKL, pixels: Tensor, generator: torch.Generator) -> Tensor:
     distribution = vae.encode(pixels).latent_dist
-    noise = randn_tensor(distribution.mean.shape, generator=generator, device=vae.device, dtype=vae.dtype)
-    return distribution.mean + distribution.std * noise
+    mean, std = distribution.mean.float(), distribution.std.float()
+    return mean + std * randn_tensor(mean.shape, generator=generator, device=vae.device, dtype=torch.float32)

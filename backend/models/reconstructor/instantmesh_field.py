@@ -57,11 +57,14 @@ class InstantMeshField:
             return self._model.sdf(self._planes, to_model_frame(points))
 
     @torch.no_grad()
-    def sample(self, points: Float[Tensor, "point 3"]) -> PointValues:
-        """Values at points; the colour is as lit in the views, and the public weights know no materials."""
+    def albedo(self, points: Float[Tensor, "point 3"]) -> Float[Tensor, "point 3"]:
+        """sRGB in [0, 1], as lit in the views."""
         with own_precision(points.device):
-            rgb = self._model.rgb(self._planes, to_model_frame(points)).clamp(0, 1)
-        return PointValues(self.sdf(points), rgb, roughness=None, metallic=None)
+            return self._model.rgb(self._planes, to_model_frame(points)).clamp(0, 1)
+
+    def sample(self, points: Float[Tensor, "point 3"]) -> PointValues:
+        """Values at points; the public weights know no materials."""
+        return PointValues(self.sdf(points), self.albedo(points), roughness=None, metallic=None)
 
     @torch.no_grad()
     def surface(self, on_fraction: OnFraction) -> tuple[Float[Tensor, "vertex 3"], Int[Tensor, "face 3"]]:
@@ -99,8 +102,5 @@ class InstantMeshReconstructor:
         cameras = camera_vectors(six_view_cameras(CAMERA_DISTANCE))
         placement = self._placement
         with placement.hosting(self._model.encoder, self._model.transformer):
-            planes = self._model.planes(
-                views[None].to(placement.device, placement.dtype),
-                cameras[None].to(placement.device, placement.dtype),
-            )
-        return InstantMeshField(self._model, planes[0].float())
+            planes = self._model.planes(views[None].to(placement.device), cameras[None].to(placement.device))
+        return InstantMeshField(self._model, planes[0])

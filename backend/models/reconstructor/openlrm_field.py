@@ -39,7 +39,7 @@ class OpenLRMReconstructor:
         device already."""
         self._model = model
         self._placement = placement or placed(model.encoder.class_token)
-        self._surface = DensitySurface(threshold, grid, HALF_EXTENT, Z_UP_CAMERA_ON_MINUS_Y, AXES)
+        self.surface = DensitySurface(threshold, grid, HALF_EXTENT, Z_UP_CAMERA_ON_MINUS_Y, AXES)
 
     @torch.no_grad()
     def reconstruct(self, reference: UInt8[np.ndarray, "h w 4"]) -> RadianceField:
@@ -48,7 +48,7 @@ class OpenLRMReconstructor:
         image = self.input_image(reference)[None].to(placement.device, placement.dtype)
         with placement.hosting(model.encoder, model.camera_embedding, model.transformer):
             planes = model.planes(image)[0]
-        return RadianceField(model, planes, self._surface)
+        return RadianceField(model, planes, self.surface)
 
     def input_image(self, reference: UInt8[np.ndarray, "h w 4"]) -> Float[Tensor, "3 size size"]:
         """The object framed on white, as in training."""

@@ -82,6 +82,10 @@ class RadianceField:
         sdf = -(density[:, 0].clamp_min(LEAST_DENSITY) / self._surface.threshold).log()
         return PointValues(sdf, rgb.clamp(0, 1), roughness=None, metallic=None)
 
+    def albedo(self, points: Float[Tensor, "point 3"]) -> Float[Tensor, "point 3"]:
+        """sRGB in [0, 1], as lit in the image."""
+        return self.sample(points).albedo
+
     @torch.no_grad()
     def surface(self, on_fraction: OnFraction) -> tuple[Float[Tensor, "vertex 3"], Int[Tensor, "face 3"]]:
         """See models.interfaces.SurfacedField."""

@@ -92,9 +92,14 @@ class TripoSR(nn.Module):
 
     def planes(self, images: Float[Tensor, "batch 3 size size"]) -> Float[Tensor, "batch 3 channel _ _"]:
         """Images in [0, 1] on grey, already `image_size` pixels wide, to feature planes."""
-        context = self.encoder(normalise(images))
+        return self.triplane(self.encoder(normalise(images)))
+
+    def triplane(
+        self, context: Float[Tensor, "batch context_token context_width"]
+    ) -> Float[Tensor, "batch 3 channel _ _"]:
+        """Image tokens to feature planes."""
         # The one parameter that is no module's own, so nobody has brought it to the device.
-        tokens = rearrange(self.tokens.to(context), "p c h w -> c (p h w)").expand(len(images), -1, -1)
+        tokens = rearrange(self.tokens.to(context), "p c h w -> c (p h w)").expand(len(context), -1, -1)
         tokens = self.backbone(tokens, context)
         side = self.config.plane_tokens
         planes = self.upsample(rearrange(tokens, "b c (p h w) -> (b p) c h w", p=3, h=side, w=side))

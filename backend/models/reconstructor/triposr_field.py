@@ -35,7 +35,7 @@ class TripoSRReconstructor:
         device already."""
         self._model = model
         self._placement = placement or placed(model.tokens)
-        self._surface = DensitySurface(
+        self.surface = DensitySurface(
             threshold, grid, model.config.radius, Z_UP_CAMERA_ON_X, TORCHMCUBES_AXES
         )
 
@@ -46,7 +46,7 @@ class TripoSRReconstructor:
         image = self.input_image(reference)[None].to(placement.device, placement.dtype)
         with placement.hosting(model.encoder, model.backbone, model.upsample):
             planes = model.planes(image)[0]
-        return RadianceField(model, planes, self._surface)
+        return RadianceField(model, planes, self.surface)
 
     def input_image(self, reference: UInt8[np.ndarray, "h w 4"]) -> Float[Tensor, "3 size size"]:
         """The object framed on grey, as in training."""

@@ -8,7 +8,7 @@ import numpy as np
 from manifold3d import Manifold
 
 from backend.training.procedural.primitives import primitive
-from backend.training.procedural.solids import Component, ball, box, cylinder
+from backend.training.procedural.solids import Component, ball, box, cylinder, vector
 
 Rng = np.random.Generator
 _LEAST_REST = 0.25
@@ -102,7 +102,7 @@ def _slotted(solid: Manifold, rng: Rng) -> Manifold:
     for k in range(count):
         centre = shift.copy()
         centre[axis] = (k - (count - 1) / 2) * sides[axis] / count
-        solid = _less(solid, box(tuple(size), tuple(centre)))
+        solid = _less(solid, box(vector(size), vector(centre)))
     return solid
 
 

@@ -89,7 +89,9 @@ def _chair(rng: Rng) -> list[Component]:
         cushion = cylinder(width / 2 * 1.05, thick, sections=28)
     else:
         cushion = _slab(width, thick, depth, rng)
-    components.append(Component(cushion.translate((0, seat, 0)), _TOP, rng.choice([Kind.FABRIC, None])))
+    components.append(
+        Component(cushion.translate((0, seat, 0)), _TOP, Kind.FABRIC if rng.random() < 0.5 else None)
+    )
     if rng.random() < 0.2:
         return components
     tall, lean = float(rng.uniform(0.3, 0.65)), float(rng.uniform(0.0, 0.12))
@@ -184,7 +186,8 @@ def _things_on(width: float, y: float, space: float, depth: float, rng: Rng) -> 
     if rng.random() < 0.4:
         pot = cylinder(min(space, depth, width) * 0.3, space * 0.6, top=min(space, depth, width) * 0.4)
         return [Component(pot.translate((0, y + space * 0.3, 0)), _METAL)]
-    components, x = [], -width / 2 + 0.06
+    components: list[Component] = []
+    x = -width / 2 + 0.06
     while x < width / 2 - 0.1 and len(components) < 8:
         thick, tall = float(rng.uniform(0.03, 0.09)), space * float(rng.uniform(0.55, 0.9))
         book = box((thick, tall, depth * 0.7), (x + thick / 2, y + tall / 2, 0))

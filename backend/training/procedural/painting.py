@@ -43,7 +43,7 @@ def painted(components: list[Component], rng: np.random.Generator) -> Model:
         if mine:
             uvs = [_uvs(faces, mapping, extent, repeats) for mapping, faces in mine]
             parts.append(_part(np.concatenate([faces for _, faces in mine]), np.concatenate(uvs), material))
-    return Model(tuple(parts)).in_sphere()
+    return Model(tuple(parts), closed=True).in_sphere()
 
 
 def _uvs(

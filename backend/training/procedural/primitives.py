@@ -16,6 +16,7 @@ from backend.training.procedural.solids import (
     rounded_box,
     superquadric,
     torus,
+    vector,
 )
 
 Rng = np.random.Generator
@@ -24,7 +25,7 @@ Rng = np.random.Generator
 def primitive(rng: Rng) -> Manifold:
     """One convex piece or ring around the origin, its sides between 0.2 and 1."""
     kind = rng.integers(10)
-    size = tuple(float(s) for s in rng.uniform(0.2, 1, 3))
+    size = vector(rng.uniform(0.2, 1, 3))
     wide, tall = float(rng.uniform(0.12, 0.45)), float(rng.uniform(0.25, 1))
     if kind == 0:
         solid = box(size)

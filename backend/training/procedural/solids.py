@@ -48,6 +48,11 @@ class Component:
         return replace(self, solid=self.solid.mirror((1.0, 0.0, 0.0)))
 
 
+def vector(values: Float[np.ndarray, " 3"]) -> Vector:
+    """As manifold3d takes it."""
+    return float(values[0]), float(values[1]), float(values[2])
+
+
 def box(size: Vector, centre: Vector = (0.0, 0.0, 0.0)) -> Manifold:
     return Manifold.cube(size, True).translate(centre)
 

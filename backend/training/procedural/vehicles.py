@@ -207,7 +207,7 @@ def _boat(rng: Rng) -> list[Component]:
         if rng.random() < 0.5:
             components.append(Component(cylinder(0.07, 0.4).translate((0, deep * 1.1, -0.2)), _METAL))
     for z in (-0.3, 0.25):
-        components.append(Component(box((width * 0.8, 0.05, 0.12), (0, deep * 0.3, z)), _TRIM))
+        components.append(Component(box((width * 0.6, 0.05, 0.12), (0, deep * 0.3, z)), _TRIM))
     return components
 
 

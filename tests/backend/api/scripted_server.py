@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 from backend.api.server import serve
 from backend.cli.serve import add_parser, read_token, settings_from
+from backend.settings import PACKS_VARIABLE
 from tests.backend.jobs.fakes import ScriptedRunner
 from tests.backend.jobs.running import make_packs
 
@@ -19,8 +20,8 @@ def main() -> None:
     add_parser(parser.add_subparsers())
     arguments = parser.parse_args(["serve", *sys.argv[2:]])
     token = read_token(arguments.token_file)
-    settings = replace(settings_from(arguments), packs_folder=make_packs(folder / "packs"))
-    serve(settings, token, ScriptedRunner(folder))
+    os.environ[PACKS_VARIABLE] = str(make_packs(folder / "packs"))
+    serve(settings_from(arguments), token, ScriptedRunner(folder))
 
 
 if __name__ == "__main__":

@@ -204,6 +204,8 @@ def test_an_idempotency_key_makes_a_repeat_safe(client: TestClient) -> None:
         ({"name": "a\nb"}, "bad_option", "printable"),
         ({"pack": "huge"}, "pack", "Choose one of: nano"),
         ({"pack": "../nano"}, "pack", "Choose one of: nano"),
+        ({"route": "sideways"}, "bad_option", "multiview, lrm"),
+        ({"route": "lrm"}, "bad_option", "'nano' goes the route 'multiview'"),
     ],
 )
 def test_unusable_requests_say_what_is_wanted(

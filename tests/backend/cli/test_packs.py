@@ -13,6 +13,7 @@ from backend.cli import packs as command
 from backend.packs import installing
 from backend.packs.catalogue import PublicPack, catalogue
 from backend.packs.manifest import known_packs
+from backend.settings import PACKS_VARIABLE
 from tests.backend.jobs.running import make_packs
 from tests.backend.packs.hub_server import Hub
 from tests.backend.packs.miniature import CHECKPOINT, CONFIG, WEIGHTS
@@ -35,6 +36,12 @@ def public(pack: PublicPack, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> Publi
     return pack
 
 
+@pytest.fixture(autouse=True)
+def _own_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """--packs-folder sets the variable, which ends with the test."""
+    monkeypatch.setenv(PACKS_VARIABLE, str(tmp_path / "elsewhere"))
+
+
 def packs(packs_folder: Path, *arguments: str) -> int:
     action, *rest = arguments
     return main(["packs", action, "--packs-folder", str(packs_folder), *rest])
@@ -48,6 +55,17 @@ def test_list_shows_what_is_there_and_what_could_be(
     assert lines[1].split()[:5] == ["nano", "installed", "2", "B", "CC0-1.0"]
     assert [line.split()[0] for line in lines[2:]] == sorted(catalogue())
     assert all(" to download " in line for line in lines[2:])
+
+
+def test_a_damaged_pack_does_not_hide_the_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_packs(tmp_path)
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "manifest.json").write_text("{")
+    assert packs(tmp_path, "list") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].split()[:2] == ["broken", "damaged"]
+    assert "Install the pack again" in lines[1]
+    assert lines[2].startswith("nano ")
 
 
 @pytest.mark.parametrize("name", sorted(catalogue()))
@@ -157,7 +175,7 @@ def test_mirror_and_offline_are_the_environment_s(hub: Hub, packs_folder: Path) 
         done = subprocess.run(
             [*command, "--accept-licence"],
             cwd=ROOT,
-            env=os.environ | {"BOZZETTO_PACKS": str(packs_folder)} | environment,
+            env=os.environ | {PACKS_VARIABLE: str(packs_folder)} | environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

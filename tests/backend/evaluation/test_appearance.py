@@ -7,11 +7,14 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
+from skimage.metrics import structural_similarity
 
 from backend.evaluation.appearance import (
     compare_materials,
     compare_views,
     normal_error_degrees,
+    similarity,
     textured_model,
 )
 from backend.geometry.cameras import orbit_cameras, six_view_cameras
@@ -49,6 +52,14 @@ def test_equal_views() -> None:
     view = np.random.default_rng(0).random((2, 32, 32, 4)).astype(np.float32)
     scores = compare_views(view, view)
     assert (scores.psnr, scores.ssim, scores.mask_iou) == pytest.approx((100, 1, 1))
+
+
+def test_similarity_is_scikit_images() -> None:
+    rng = np.random.default_rng(0)
+    smooth = ndimage.gaussian_filter(rng.random((40, 48, 3)), (3, 3, 0)).astype(np.float32)
+    noisy = (smooth + rng.normal(0, 0.02, smooth.shape)).clip(0, 1).astype(np.float32)
+    wanted = structural_similarity(smooth, noisy, channel_axis=-1, data_range=1.0)
+    assert similarity(smooth, noisy) == pytest.approx(wanted, abs=1e-4)
 
 
 def test_a_constant_error_has_its_psnr_and_transparent_colours_do_not_count() -> None:

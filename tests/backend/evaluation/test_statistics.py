@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from backend.evaluation.statistics import paired_interval
+from backend.evaluation.statistics import mean_interval, paired_interval
 
 
 def test_pairing_removes_what_objects_have_in_common() -> None:
@@ -25,5 +25,6 @@ def test_equal_methods_are_not_told_apart() -> None:
 
 def test_objects_without_a_value_are_left_out() -> None:
     assert paired_interval(np.array([1.0, np.nan, 3.0]), np.array([0.0, 5.0, 2.0])).mean == 1
+    assert mean_interval(np.array([1.0, np.nan, 3.0])).mean == 2
     with pytest.raises(ValueError, match="no object"):
         paired_interval(np.array([np.nan]), np.array([1.0]))

@@ -45,7 +45,7 @@ def test_a_perfect_reconstruction_scores_perfectly(tmp_path: Path) -> None:
     path = write_glb(tmp_path / "ball.glb", ball())
     with open_studio(TINY.view_size, TINY.view_distance) as studio:
         case = Case(path, studio, points=5_000)
-        geometry = reconstruct_from_truth(case.item, pack, 20_000, case.views)
+        geometry = reconstruct_from_truth(case, pack, 20_000)
     assert geometry.fixed.f05 == 1
     assert geometry.fixed.chamfer < 0.015  # what 5,000 points leave between them
     assert geometry.fixed.iou > 0.95

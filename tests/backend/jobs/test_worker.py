@@ -72,3 +72,12 @@ def test_a_preview_notices_a_cancel_too(tmp_path: Path) -> None:
     progress = PipeProgress(tmp_path, [].append, lambda: True)
     with pytest.raises(Cancelled):
         progress.preview("views/rgb_0.png", np.zeros((2, 2, 3), np.uint8))
+
+
+def test_reports_carry_their_variant(tmp_path: Path) -> None:
+    sent: list[FromWorker] = []
+    progress = PipeProgress(tmp_path, sent.append, lambda: False)
+    for index in range(2):
+        progress.begin_variant(index, 2)
+        progress.advance("views", 0.0)  # as little news as possible, but of another variant
+    assert sent == [Advanced("views", 0.0, 0), Advanced("views", 0.0, 1)]

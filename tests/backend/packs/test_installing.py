@@ -168,7 +168,7 @@ def test_a_full_disk_is_found_before_the_download(
 ) -> None:
     needed = sum(map(len, hub.files.values())) + len(hub.files[CHECKPOINT])
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=needed - 1))
-    with pytest.raises(PackError, match=r"GB free, .* GB are needed"):
+    with pytest.raises(PackError, match=r"kB free, .* kB are needed"):
         attempt()
     assert all(method == "HEAD" for method, _, _ in hub.requests)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=needed))

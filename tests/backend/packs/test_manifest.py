@@ -8,7 +8,19 @@ import pytest
 
 import backend.packs.manifest as manifest_module
 from backend.errors import PackError
-from backend.packs.manifest import find_pack, known_packs, read_manifest, verify, write_manifest
+from backend.packs.catalogue import PUBLIC_FOLDER, find_public_pack
+from backend.packs.manifest import (
+    PackManifest,
+    files_by_role,
+    find_pack,
+    hashed_file,
+    installed_packs,
+    known_packs,
+    read_manifest,
+    save_manifest,
+    verify,
+    write_manifest,
+)
 
 
 @pytest.fixture
@@ -109,6 +121,37 @@ def test_unknown_packs_are_told_the_known_ones(pack: Path) -> None:
             find_pack(name, pack.parent)
 
 
+@pytest.mark.parametrize(
+    ("kind", "route"), [("nano", "multiview"), ("openlrm", "lrm"), ("marigold-iid", None)]
+)
+def test_a_packs_kind_tells_its_route(kind: str, route: str | None) -> None:
+    assert PackManifest("tiny", "CC0-1.0", "", (), kind).route == route
+
+
+@pytest.mark.parametrize("path", sorted(PUBLIC_FOLDER.glob("*.json")), ids=lambda path: path.stem)
+def test_the_catalogue_and_the_manifests_agree_on_routes(path: Path) -> None:
+    public = find_public_pack(path.stem)
+    assert PackManifest(path.stem, public.licence, "", (), public.kind).route == public.route
+
+
 def test_a_folder_without_manifest_is_no_pack(tmp_path: Path) -> None:
     with pytest.raises(PackError, match="missing"):
         read_manifest(tmp_path)
+
+
+def test_packs_that_only_help_others_are_not_offered(pack: Path) -> None:
+    helper = pack.parent / "foreground"
+    helper.mkdir()
+    save_manifest(helper, PackManifest("foreground", "Apache-2.0", "helps", (), "foreground"))
+    assert installed_packs(pack.parent) == ["foreground", "nano"]
+    assert known_packs(pack.parent) == ["nano"]
+    assert find_pack("foreground", pack.parent) == helper
+    (helper / "manifest.json").write_text("{")
+    assert known_packs(pack.parent) == ["foreground", "nano"], "whoever uses it is told what is wrong"
+
+
+def test_roles_survive_writing_and_name_files(pack: Path) -> None:
+    file = hashed_file(pack, "config.json", "config")
+    save_manifest(pack, PackManifest("nano", "MIT", "roles", (file,), "triposr"))
+    assert read_manifest(pack) == PackManifest("nano", "MIT", "roles", (file,), "triposr")
+    assert files_by_role(pack) == {"config": pack / "config.json"}

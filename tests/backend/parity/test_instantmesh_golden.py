@@ -12,6 +12,7 @@ from goldens import Golden, assert_same_mesh
 
 from backend.errors import EmptySurfaceError
 from backend.geometry.cameras import six_view_cameras
+from backend.geometry.density_surface import density_surface
 from backend.models.layers.pixels import frame_foreground, normalise
 from backend.models.layers.triplane import LRM_AXES, sample_triplane
 from backend.models.layers.triplane_transformer import TriplaneTransformerConfig
@@ -148,6 +149,15 @@ def test_radiance_field(golden: Callable[..., Golden]) -> None:
     nerf.check("sigma_activated", density[None])
     nerf.check("rgb", rgb[None])
     nerf.check("grid20_sigma", torch.stack(list(model.decoder.density_slabs(planes[0], 20)))[None, ..., None])
+
+
+def test_radiance_fields_mesh(golden: Callable[..., Golden]) -> None:
+    nerf = golden("instantmesh", "nerf_")
+    density = nerf.output("grid20_sigma")[0, ..., 0].numpy()
+    threshold = float(nerf.outputs["mesh_threshold_used"])
+    vertices, faces = density_surface(density, threshold, 1.0, capped=False)
+    np.testing.assert_array_equal(faces, nerf.outputs["faces"])
+    np.testing.assert_allclose(vertices, nerf.outputs["vertices"], atol=1e-6)
 
 
 def test_views_and_cameras(golden: Callable[..., Golden]) -> None:

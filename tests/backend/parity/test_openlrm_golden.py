@@ -6,11 +6,13 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from goldens import Golden
+from goldens import Golden, assert_same_mesh
 
+from backend.geometry.density_surface import AXES, density_surface
 from backend.models.layers.triplane_transformer import TriplaneTransformerConfig
 from backend.models.layers.vision_transformer import VisionTransformerConfig
 from backend.models.reconstructor.openlrm import OpenLRM, OpenLRMConfig, resize_input
+from backend.models.reconstructor.openlrm_field import HALF_EXTENT
 from backend.packs.public_names import OPENLRM_NAMES
 from backend.packs.strict_loading import load_strictly
 
@@ -80,6 +82,19 @@ def test_field(original: Golden, model: OpenLRM) -> None:
     original.check("sigma_activated", density[None])
     original.check("rgb", rgb[None])
     original.check("grid20_sigma", torch.stack(list(model.density_slabs(planes, 20)))[None, ..., None])
+
+
+def test_mesh(original: Golden) -> None:
+    """PyMCubes gives the original's mesh whatever numbered its vertices."""
+    density = original.output("grid20_sigma")[0, ..., 0].numpy()
+    threshold = float(original.outputs["threshold_used"])
+    vertices, faces = density_surface(density, threshold, HALF_EXTENT, AXES, capped=False)
+    assert_same_mesh(
+        torch.from_numpy(vertices),
+        torch.from_numpy(faces),
+        original.outputs["mesh_vertices"],
+        original.outputs["mesh_faces"],
+    )
 
 
 def test_the_canonical_camera_is_the_default(original: Golden, model: OpenLRM) -> None:

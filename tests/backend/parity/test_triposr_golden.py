@@ -7,11 +7,15 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from goldens import Golden
+from goldens import TOLERANCE, Golden, assert_same_mesh, sorted_faces
+from scipy.spatial import KDTree
 
+from backend.geometry.density_surface import TORCHMCUBES_AXES, density_surface
+from backend.geometry.texels import rasterise_texels
 from backend.models.layers.pixels import composite_grey, frame_foreground, normalise
 from backend.models.layers.vision_transformer import VisionTransformerConfig
 from backend.models.reconstructor.triposr import BACKGROUND, TripoSR, TripoSRConfig, resize_input
+from backend.models.reconstructor.triposr_field import THRESHOLD
 from backend.packs.public_names import TRIPOSR_NAMES, TRIPOSR_UNUSED
 from backend.packs.strict_loading import load_strictly
 
@@ -78,6 +82,72 @@ def test_field(original: Golden, model: TripoSR) -> None:
     original.check("query_density_act", density)
     original.check("query_color", rgb)
     original.check("grid24_density_act", torch.stack(list(model.density_slabs(planes, 24))))
+
+
+def test_smooth_mesh(original: Golden) -> None:
+    density = original.array("mc_density_ellipsoid")
+    vertices, faces = density_surface(density, THRESHOLD, 0.5, TORCHMCUBES_AXES, capped=False)
+    assert_same_mesh(
+        torch.from_numpy(vertices + 0.5),
+        torch.from_numpy(faces),
+        original.outputs["mc_vertices_unit"],
+        original.outputs["mc_faces"],
+    )
+
+
+def test_mesh(original: Golden) -> None:
+    """Triangle for triangle the original's.
+
+    torchmcubes moves a vertex to the grid where its end's value is within 1e-4 of the threshold, and numbers
+    such vertices apart or together; so positions are compared, after the same move, and not numbers.
+    """
+    density, radius = original.outputs["grid24_density_act"], original.config["config"]["renderer"]["radius"]
+    threshold = float(original.outputs["threshold_used"])
+    vertices, faces = density_surface(density, threshold, radius, TORCHMCUBES_AXES, capped=False)
+    cells = (vertices / radius + 1) / 2 * (len(density) - 1)
+    ours = _snapped(cells, density, threshold)
+    theirs = (original.outputs["mesh_vertices"] / radius + 1) / 2 * (len(density) - 1)
+    places, place_of_ours = np.unique(ours, axis=0, return_inverse=True)
+    distance, place_of_theirs = KDTree(places).query(theirs)
+    assert distance.max() < 1e-4
+    expected = place_of_theirs[original.outputs["mesh_faces"].astype(np.int64)]
+    found = place_of_ours.reshape(-1)[faces]
+    np.testing.assert_array_equal(sorted_faces(np.sort(found)), sorted_faces(np.sort(expected)))
+    np.testing.assert_array_equal(_proper(found), _proper(expected))
+
+
+@torch.no_grad()
+def test_baked_texels(original: Golden, model: TripoSR) -> None:
+    """The original's map, row 0 at v = 0: where the texels lie on the surface, and the colours there."""
+    size, vertices = 256, original.array("bake_mesh_vertices").astype(np.float32)
+    faces = original.array("bake256_indices").astype(np.int32)
+    texels = rasterise_texels(original.array("bake256_uvs"), faces, size)
+    split = vertices[original.array("bake256_vmapping")]
+    wanted = original.outputs["bake256_positions"][::-1].reshape(-1, 4)
+    assert (wanted[texels.index, 3] == 1).all(), "no texel of an island is missing in the original's"
+    difference = np.abs(texels.hits.interpolate(faces, split) - wanted[texels.index, :3]).max(axis=1)
+    print("positions: largest difference", difference.max() / np.abs(vertices).max())
+    assert difference.max() <= TOLERANCE * np.abs(vertices).max()
+    colours = original.outputs["bake256_colors_rgba"][::-1].reshape(-1, 4)[:, :3]
+    known = torch.from_numpy(wanted[texels.index, :3].copy())
+    _, rgb = model.radiance(original.output("scene_codes")[0], known)
+    assert np.abs(rgb.numpy() - colours[texels.index]).max() <= TOLERANCE
+
+
+def _snapped(vertices: np.ndarray, density: np.ndarray, threshold: float) -> np.ndarray:
+    """Vertices, in cells, at the end of their grid edge whose density is the threshold."""
+    near = vertices.copy()
+    for low in (np.floor(vertices + 1e-4), np.ceil(vertices - 1e-4)):
+        at = density[tuple(low.astype(int).T)]
+        moved = (np.abs(at - threshold) < 1e-4) & (near == vertices).all(axis=1)
+        near[moved] = low[moved]
+    return near
+
+
+def _proper(faces: np.ndarray) -> np.ndarray:
+    """Oriented faces without those that moving vertices has flattened."""
+    apart = (faces != np.roll(faces, 1, axis=1)).all(axis=1)
+    return sorted_faces(faces[apart])
 
 
 def test_input_image(golden: Callable[..., Golden]) -> None:

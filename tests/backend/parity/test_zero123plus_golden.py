@@ -167,6 +167,31 @@ def test_reference_attention(zp: Golden, unet: ReferenceAttentionUNet) -> None:
     zp.check("plain_unet_out_no_reference", unet(sample, timestep, text, None))
 
 
+@torch.no_grad()
+def test_what_bfloat16_costs(zp: Golden, unet: ReferenceAttentionUNet, vae: AutoencoderKL) -> None:
+    """The precision on processors with bfloat16 and on GPUs: root mean square relative to the values'."""
+
+    def error(found: Tensor, name: str) -> float:
+        exact = zp.output(name)
+        return float((found.float() - exact).norm() / exact.norm())
+
+    reduced = ReferenceAttentionUNet(**zp.config["unet"]).eval()
+    reduced.load_state_dict(unet.state_dict())
+    reduced.to(torch.bfloat16)
+    names = ("ref_sample_scaled_cfg_pair", "ref_encoder_hidden_states")
+    sample, text = (zp.input(name).bfloat16() for name in names)
+    reference = zp.output("ref_noisy_cond_lat").bfloat16()
+    features = reduced.reference_features(reference, zp.input("ref_timestep"), text)
+    step = error(reduced(sample, zp.input("ref_timestep"), text, features), "ref_unet_out")
+    decoder = AutoencoderKL(**zp.config["vae"]).eval()
+    decoder.load_state_dict(vae.state_dict())
+    image = decoder.to(torch.bfloat16).decode(zp.input("vae_decode_latent").bfloat16()).sample
+    decoding = error(image, "vae_decode")
+    print(f"bfloat16: denoising step {step:.1e}, decoding {decoding:.1e}")
+    assert step < 0.02
+    assert decoding < 0.02
+
+
 RUNS = [
     ("pipe_instantmesh_cfg4_4steps", 255, {"steps": 4, "guidance": 4.0}),
     ("pipe_instantmesh_cfg1_3steps", 255, {"steps": 3, "guidance": 1.0}),

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from backend.errors import ForegroundError, PackError
+from backend.packs.manifest import PackManifest, hashed_file, save_manifest
 from backend.pipeline import segmentation
 from backend.pipeline.foreground import MAX_CROP, extract_foreground
-from backend.pipeline.segmentation import download_u2net, grabcut_mask
+from backend.pipeline.segmentation import grabcut_mask
+from backend.settings import PACKS_VARIABLE
 
 
 class Recorder:
@@ -33,6 +36,7 @@ class Recorder:
 def _no_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Results must not depend on what lies in the home of whoever runs the tests."""
     monkeypatch.setenv("U2NET_HOME", str(tmp_path))
+    monkeypatch.setenv(PACKS_VARIABLE, str(tmp_path / "packs"))
 
 
 def mug_mask(size: int = 200) -> np.ndarray:
@@ -173,32 +177,23 @@ def test_damaged_weights_are_named(tmp_path: Path) -> None:
         extract_foreground(photograph(plain(64 * 4)[:200, :200], mug_mask()), progress=Recorder())
 
 
-def test_downloading_without_a_network_says_what_to_do(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("U2NET_HOME", str(tmp_path))
+def test_weights_that_came_as_a_pack_are_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    folder = tmp_path / "packs" / "foreground"
+    folder.mkdir(parents=True)
+    (folder / "u2net.onnx").write_bytes(b"weights")
+    file = hashed_file(folder, "u2net.onnx", "u2net")
+    save_manifest(folder, PackManifest("foreground", "Apache-2.0", "for tests", (file,), "foreground"))
 
-    def unreachable() -> str:
-        raise ConnectionError("no route to host")
+    @dataclass
+    class Session:
+        weights: Path
 
-    monkeypatch.setattr(segmentation._u2net_session(), "download_models", unreachable)
-    with pytest.raises(PackError, match=r"no route to host.*put u2net\.onnx into"):
-        download_u2net()
+        def predict(self, image: Image.Image) -> list[Image.Image]:
+            assert self.weights == folder / "u2net.onnx"
+            return [Image.fromarray(mug_mask())]
 
-
-def test_a_download_is_verified_and_done_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("U2NET_HOME", str(tmp_path))
-    weights = tmp_path / "u2net.onnx"
-    fetched = []
-
-    def fetch() -> str:
-        fetched.append(1)
-        weights.write_bytes(b"weights")
-        return str(weights)
-
-    monkeypatch.setattr(segmentation._u2net_session(), "download_models", fetch)
-    with pytest.raises(PackError, match="is damaged"):
-        download_u2net()
-    monkeypatch.setattr(segmentation, "U2NET_MD5", hashlib.md5(b"weights").hexdigest())
-    assert download_u2net() == weights
-    assert len(fetched) == 1
+    monkeypatch.setattr(segmentation, "_u2net", Session)
+    assert extract_foreground(photograph(plain(200), mug_mask()), progress=Recorder()).method == "rembg"
+    (folder / "u2net.onnx").write_bytes(b"damaged")
+    with pytest.raises(PackError, match="packs download foreground"):
+        extract_foreground(photograph(plain(200), mug_mask()), progress=Recorder())

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from backend.geometry import uv_atlas
 from backend.geometry.cameras import Cameras, orbit_cameras
 from backend.geometry.field_queries import batched_sdf, gradient_normals
 from backend.geometry.render import render_unlit
@@ -45,6 +46,17 @@ def surface(textured: TexturedMesh) -> tuple[Texels, np.ndarray, np.ndarray, np.
 def test_every_side_shows_the_fields_paint() -> None:
     mesh, textured, _, _ = painted_capsules()
     assert max(errors_around(mesh, textured)) < 0.03
+
+
+def test_a_large_meshes_charts_show_it_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uv_atlas, "PROJECTED_FROM", 1000)
+    mesh, textured, _, _ = bake_painted(capsules(), faces=8000)
+    assert max(errors_around(mesh, textured)) < 0.03
+    texels, points, normals, tangents = surface(textured)
+    local = decode_normals(textured.maps.normal.reshape(-1, 3)[texels.index])
+    in_model = (points * mesh.model_scale + mesh.model_offset).astype(np.float32)
+    truth = gradient_normals(batched_sdf(capsules()), in_model, 1e-3)
+    assert np.median(degrees_between(to_world_space(local, normals, tangents), truth)) < 1.5
 
 
 def test_a_mirrored_texture_would_be_noticed() -> None:

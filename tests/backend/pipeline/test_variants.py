@@ -126,7 +126,9 @@ def test_a_variant_without_a_surface_is_left_out(tmp_path: Path) -> None:
 def test_every_part_of_the_score_is_a_share() -> None:
     asset = image_to_asset(picture_of_the_sphere(), OPTIONS, pack_of(GOOD), Recorder())
     score = score_variant(asset)
-    for part in (score.silhouette, score.likeness, score.agreement):
+    seen = (score.silhouette, score.colour, score.likeness)
+    assert score.agreement is not None
+    for part in (*seen, score.agreement):
         assert 0.5 < part <= 1
-    assert score.total == pytest.approx((score.silhouette + score.likeness + score.agreement) / 3)
-    assert replace(score, agreement=None).total == pytest.approx((score.silhouette + score.likeness) / 2)
+    assert score.total == pytest.approx((sum(seen) + score.agreement) / 4)
+    assert replace(score, agreement=None).total == pytest.approx(sum(seen) / 3)

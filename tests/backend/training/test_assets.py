@@ -175,3 +175,20 @@ def test_a_file_without_triangles_is_refused(tmp_path: Path) -> None:
     path.write_bytes(scene.export(file_type="glb"))
     with pytest.raises(ValueError, match=r"points\.glb: no triangles"):
         load_model(path)
+
+
+def test_shades_that_run_into_each_other_are_one_part() -> None:
+    """A gradient from dark to light red beside a blue: by quantised colours many parts, by shades two."""
+    texture = np.zeros((1, 64, 3), np.uint8)
+    texture[0, :48, 0] = np.linspace(90, 230, 48)
+    texture[0, 48:] = (20, 20, 200)
+    faces = 64
+    corners = np.stack([np.zeros((faces, 3)), np.ones((faces, 3)), np.eye(3)[np.arange(faces) % 3]], axis=1)
+    base = part(trimesh.Trimesh(corners.reshape(-1, 3), np.arange(faces * 3).reshape(-1, 3), process=False))
+    across = np.broadcast_to(((np.arange(faces) + 0.5) / faces)[:, None, None], (faces, 3, 2))
+    painted = Model((replace(base, uvs=across.astype(np.float32), texture=texture),))
+    rng = np.random.default_rng
+    shades = painted.with_random_materials(rng(0), 0.0, shades_together=True).parts[0].roughness
+    assert len(np.unique(shades[:48])) == len(np.unique(shades[48:])) == 1
+    assert shades[0] != shades[-1]
+    assert len(np.unique(painted.with_random_materials(rng(0), 0.0).parts[0].roughness)) > 3

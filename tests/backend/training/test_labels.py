@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import igl
 import numpy as np
 import pytest
 import trimesh
 
 from backend.training.assets import Model
-from backend.training.labels import SHELL, signed_distance, supervise
-from tests.backend.training.shapes import ball, block, figure, inside_out, part, sheet
+from backend.training.labels import SHELL, is_inside, signed_distance, supervise, visible_surface
+from backend.training.procedural import random_model
+from tests.backend.training.shapes import RED, ball, block, figure, inside_out, part, sheet
 
 POINTS = np.random.default_rng(0).uniform(-0.5, 0.5, (1500, 3)).astype(np.float32)
 
@@ -38,7 +40,7 @@ def test_a_sheet_gets_a_body_of_twice_the_shell() -> None:
     heights = np.linspace(-0.02, 0.02, 41, dtype=np.float32)
     column = np.stack([np.full(41, 0.05), np.full(41, -0.1), heights], axis=1).astype(np.float32)
     assert signed_distance(sheet(), column) == pytest.approx(np.abs(heights) - SHELL, abs=1e-6)
-    assert signed_distance(sheet(), column, shell=0.0).min() >= 0
+    assert signed_distance(sheet(), column, shell=0.0).min() >= -1e-6
 
 
 def test_a_missing_floor_does_not_hollow_a_solid() -> None:
@@ -88,3 +90,51 @@ def test_labels_repeat_by_seed() -> None:
     assert np.array_equal(first.sdf, again.sdf)
     assert np.array_equal(first.surface.albedo, again.surface.albedo)
     assert not np.array_equal(first.points, other.points)
+
+
+def test_faces_that_are_there_twice_the_other_way_round_do_not_hollow_a_solid() -> None:
+    both = Model((*figure().parts, *inside_out(figure()).parts))
+    assert signed_distance(both, POINTS) == pytest.approx(signed_distance(figure(), POINTS), abs=1e-6)
+
+
+def test_a_part_inside_out_does_not_hollow_the_one_around_it() -> None:
+    whole = Model((block((0.6, 0.4, 0.4)),))
+    mixed = Model((*whole.parts, *inside_out(Model((block((0.5, 0.3, 0.3)),))).parts))
+    assert np.array_equal(is_inside(mixed, POINTS), is_inside(whole, POINTS))
+    # Nor do the hidden faces pull the distances to themselves.
+    assert signed_distance(mixed, POINTS) == pytest.approx(signed_distance(whole, POINTS), abs=1e-6)
+
+
+def test_a_cup_stays_open() -> None:
+    wall = trimesh.creation.annulus(0.3, 0.35, 0.6)
+    wall.apply_transform(trimesh.transformations.rotation_matrix(-np.pi / 2, [1, 0, 0]))
+    floor = trimesh.creation.cylinder(0.35, 0.05)
+    floor.apply_transform(trimesh.transformations.rotation_matrix(-np.pi / 2, [1, 0, 0]))
+    floor.apply_translation((0, -0.3, 0))
+    cup = Model((part(wall), part(floor)))
+    heights = np.linspace(-0.2, 0.4, 13, dtype=np.float32)
+    axis = np.stack([0 * heights, heights, 0 * heights], axis=1)
+    assert not is_inside(cup, axis).any()
+    assert is_inside(cup, np.array([[0.325, 0, 0], [0, -0.3, 0]], dtype=np.float32)).all()
+
+
+def test_what_nobody_sees_is_left_out() -> None:
+    inner, outer = block((0.1, 0.1, 0.1), (0, 0, 0), RED), block((0.6, 0.4, 0.2))
+    seen = visible_surface(Model((inner, outer, block((0.1, 0.1, 0.1), (0.3, 0, 0), RED))))
+    triangles = np.concatenate([outer.positions, block((0.1, 0.1, 0.1), (0.3, 0, 0)).positions])
+    outside = np.abs(triangles).max(axis=(1, 2)) > 0.299
+    assert len(seen.triangles) < len(triangles) <= len(triangles[outside]) + 12
+    assert {tuple(p.colour[0, 0]) for p in seen.parts} == {tuple(outer.colour[0, 0]), tuple(np.float32(RED))}
+    assert np.abs(seen.triangles).max(axis=(1, 2)).min() > 0.05
+
+
+@pytest.mark.parametrize("family", ["lathes", "booleans", "furniture"])
+def test_one_ray_decides_closed_models_as_winding_does(family: str) -> None:
+    model = random_model(np.random.default_rng(4), family)
+    assert model.closed
+    winding = igl.fast_winding_number(
+        model.triangles.reshape(-1, 3).astype(np.float64),
+        np.arange(len(model.triangles) * 3).reshape(-1, 3),
+        POINTS.astype(np.float64),
+    )
+    assert (is_inside(model, POINTS) == (winding > 0.5)).mean() > 0.999

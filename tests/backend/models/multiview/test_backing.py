@@ -1,4 +1,4 @@
-"""Cutting out what is drawn on a known grey: put back nothing has changed, and the outline is the object's."""
+"""Cutting out what is drawn on a known grey: put back nothing has changed; the outline is the object's."""
 
 from __future__ import annotations
 

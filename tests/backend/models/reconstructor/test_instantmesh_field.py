@@ -21,7 +21,12 @@ from backend.models.reconstructor.instantmesh_field import (
     from_model_frame,
     to_model_frame,
 )
-from backend.models.reconstructor.instantmesh_surface import crossed_cells, grid_ticks
+from backend.models.reconstructor.instantmesh_surface import (
+    closed_at_border,
+    crossed_cells,
+    grid_ticks,
+    sdf_grid,
+)
 
 CENTRE, RADII = torch.tensor([0.3, -0.2, 0.1]), torch.tensor([0.6, 0.25, 0.4])
 SIZE = 64
@@ -110,3 +115,28 @@ def test_views_become_a_field(tiny: InstantMesh) -> None:
     other = InstantMeshReconstructor(tiny).reconstruct(hidden, torch.zeros(6, 3, 40, 40), None)
     white = InstantMeshReconstructor(tiny).reconstruct(torch.ones_like(rgba), torch.zeros(6, 3, 40, 40), None)
     torch.testing.assert_close(other.sdf(points), white.sdf(points))
+
+
+@torch.no_grad()
+def test_the_fields_own_surface_is_closed_even_at_the_grids_border(tiny: InstantMesh) -> None:
+    views = torch.rand(6, 4, 40, 40, generator=torch.Generator().manual_seed(0))
+    field = InstantMeshReconstructor(tiny).reconstruct(views, torch.zeros(6, 3, 40, 40), None)
+    # Most of the grid is inside, its border too.
+    tiny.decoder.sdf[-1].bias -= sdf_grid(tiny, field._planes).quantile(0.9)
+    heard: list[float] = []
+    vertices, faces = field.surface(heard.append)
+    assert heard == sorted(heard)
+    assert heard[-1] == 1
+    edges = torch.cat([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+    assert (edges.sort(dim=1).values.unique(dim=0, return_counts=True)[1] % 2 == 0).all()
+    assert torch.linalg.det(vertices[faces]).sum() > 0, "inside out"
+    assert vertices.abs().max() <= field.half_extent
+
+
+def test_closing_the_border_changes_nothing_else() -> None:
+    sdf = torch.randn(5, 5, 5, generator=torch.Generator().manual_seed(0))
+    closed = closed_at_border(sdf, 0.1)
+    assert torch.equal(closed[1:-1, 1:-1, 1:-1], sdf[1:-1, 1:-1, 1:-1])
+    border = torch.ones(5, 5, 5, dtype=torch.bool)
+    border[1:-1, 1:-1, 1:-1] = False
+    assert (closed[border] >= 0.1).all()
