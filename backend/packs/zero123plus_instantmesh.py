@@ -58,7 +58,9 @@ def load_zero123plus_instantmesh(folder: Path, manifest: PackManifest, device: t
     networks = {
         role: load_network(network, files[role]) for role, network in networks_of(KIND, files).items()
     }
-    prompt = empty_prompt(networks.pop("text_encoder"))
+    text_encoder = networks.pop("text_encoder")
+    assert isinstance(text_encoder, CLIPTextModel)
+    prompt = empty_prompt(text_encoder)
     preset = Zero123PlusInstantMeshPreset(sampling_config(files))
     held: dict[str, Any] = dict(networks)
     return assemble_zero123plus_instantmesh(

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from backend.device import Placement
@@ -73,14 +73,14 @@ def original(steps: int) -> Original:
 def random_sampler(size: Zero123PlusSize, placement: Placement, channels_last: bool) -> Zero123Plus:
     """The networks with weights from seed 0, equal for every precision."""
     torch.manual_seed(0)
-    unet = ReferenceAttentionUNet(**size.unet)
+    unet = ReferenceAttentionUNet.from_config(size.unet)
     vae = AutoencoderKL(**size.vae)
     vision = CLIPVisionModelWithProjection(CLIPVisionConfig(**size.vision_encoder))
     prompt = torch.randn(1, len(size.sampling.ramping), unet.config["cross_attention_dim"])
     for network in (unet, vae, vision):
         placement.settle(network)
         if not channels_last:
-            network.to(memory_format=torch.contiguous_format)
+            nn.Module.to(network, memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     prompt = prompt.to(placement.device, placement.dtype)
     return Zero123Plus(unet, vae, vision, prompt, size.sampling, placement)
 
