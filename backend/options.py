@@ -22,9 +22,7 @@ def check_options(request: JobRequest) -> None:
         if value is not None:
             _check(option, value, limit)
     if request.route not in (None, *ROUTES):
-        raise OptionError(
-            f"route is {request.route!r}: it must be one of {', '.join(ROUTES)}, or left out."
-        )
+        raise OptionError(f"route is {request.route!r}: it must be one of {', '.join(ROUTES)}, or left out.")
     name = request.name
     if not name.strip() or len(name) > MAX_NAME_CHARACTERS or not name.isprintable():
         raise OptionError(
