@@ -7,8 +7,9 @@ them when the ControlNet steers it.
 Denoising starts from the noised draft d. So the noise of a training sample x0 is e + sqrt(r) (d - x0), with e
 normal and r the signal-to-noise ratio at some timestep S: at S that is the noised draft, at 0 it is x0, and
 DDIM's deterministic path leads from one to the other (the residual shifting of ResShift, Yue et al. 2023,
-written as a shift of the noise's mean). The denoiser is trained with S = VIEW_SHIFT, above the START from
-which it is sampled: trained with S = START it blurs whatever the draft may be wrong about (LEDGER.md, 6).
+written as a shift of the noise's mean). The denoiser is trained with S = VIEW_SHIFT, above the VIEW_START
+from which it is sampled: trained and sampled with S = 249 it blurred whatever the draft may be wrong about
+(LEDGER.md, 6).
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from backend.models.multiview.nano_denoiser import (
     encode_colour,
     encode_normals,
 )
-from backend.models.multiview.nano_sampler import START
+from backend.models.multiview.nano_sampler import NORMAL_START, VIEW_START
 from backend.training.augmentation import recolour
 from backend.training.loop import Batch
 
@@ -43,7 +44,7 @@ _LARGEST_WEIGHT = 5.0
 
 
 VIEW_SHIFT = 499
-"""Timestep S of the denoiser's training; the ControlNet's is START."""
+"""Timestep S of the denoiser's training; the ControlNet's is NORMAL_START."""
 
 
 class ViewTask:
@@ -74,7 +75,7 @@ class ViewTask:
     def validate(self, batches: Sequence[Batch], generator: torch.Generator) -> dict[str, float]:
         figures: dict[str, float] = {}
         for name, domain in (("colour", COLOUR), ("normal", NORMAL)):
-            for step in (VIEW_SHIFT, START):
+            for step in (VIEW_SHIFT, VIEW_START):
                 total = 0.0
                 for batch in batches[:3]:
                     size = len(batch.elevation)
@@ -119,7 +120,7 @@ class NormalTask:
         self._control = control
         self._net = channels_last(net.eval().requires_grad_(False))
         self._coordinates = coordinates.eval()
-        self._noising = _Noising(scheduler, START)
+        self._noising = _Noising(scheduler, NORMAL_START)
         self._precision = precision
 
     def loss(self, batch: Batch, generator: torch.Generator) -> tuple[Float[Tensor, ""], dict[str, float]]:
@@ -129,7 +130,7 @@ class NormalTask:
 
     def validate(self, batches: Sequence[Batch], generator: torch.Generator) -> dict[str, float]:
         figures = {}
-        for step in (START, START // 2):
+        for step in (NORMAL_START, NORMAL_START // 2):
             errors, angles = [], []
             for batch in batches[:3]:
                 steps = torch.full((len(batch.elevation),), step)

@@ -25,10 +25,10 @@ from backend.models.multiview.nano_denoiser import (
     encode_normals,
 )
 
-START = 249
-"""Timestep at which denoising starts, from the noised draft instead of from pure noise (SDEdit, Meng et al.
+VIEW_START, NORMAL_START = 99, 249
+"""Timesteps at which denoising starts, from the noised draft instead of from pure noise (SDEdit, Meng et al.
 2022). Training shifts the noise's mean so that the path from truth leads to the draft (ResShift, Yue et al.
-2023); see training/train_views.py."""
+2023); see training/train_views.py. From 249 the colours kept some of the noise that they began with."""
 TRAIN_STEPS = 1000
 
 
@@ -79,7 +79,7 @@ class NanoViewModel:
         def show(done: int, total: int, clean: Tensor) -> None:
             on_step(done, total, decode_colour(clean[0]))
 
-        clean = _denoise(predict, encode_colour(draft.rgba), steps, seed, show)
+        clean = _denoise(predict, encode_colour(draft.rgba), VIEW_START, steps, seed, show)
         return GeneratedViews(decode_colour(clean[0]), float(draft.elevation[0]))
 
 
@@ -123,7 +123,7 @@ class NanoNormalModel:
 
         distance = self.denoiser.config.view_distance
         start = encode_normals(draft.normals, draft.depth, draft.rgba[:, :, 3], distance)
-        return decode_normals(_denoise(predict, start, steps, seed, show)[0], distance)
+        return decode_normals(_denoise(predict, start, NORMAL_START, steps, seed, show)[0], distance)
 
 
 def _condition(denoiser: NanoDenoiser, draft: Draft, domain: int, keep: Tensor | None) -> Conditioning:
@@ -147,14 +147,16 @@ def _condition(denoiser: NanoDenoiser, draft: Draft, domain: int, keep: Tensor |
 def _denoise(
     predict: Callable[[Tensor, Tensor], Tensor],
     start: Float[Tensor, "1 6 4 h w"],
+    begin: int,
     steps: int,
     seed: int,
     show: OnStep,
 ) -> Float[Tensor, "1 6 4 h w"]:
-    """The clean views that `predict` (noisy views and timestep to clean ones) settles on."""
+    """The clean views that `predict` (noisy views and timestep to clean ones) makes of `start`, noised as at
+    timestep `begin`."""
     scheduler = make_scheduler()
-    # As many steps over the whole schedule as leave `steps` of them from START down.
-    scheduler.set_timesteps(steps * TRAIN_STEPS // (START + 1), device=start.device)
+    # As many steps over the whole schedule as leave `steps` of them from `begin` down.
+    scheduler.set_timesteps(steps * TRAIN_STEPS // (begin + 1), device=start.device)
     timesteps = scheduler.timesteps[-steps:]
     # Noise is drawn on the CPU, so that a seed means the same on every device.
     generator = torch.Generator().manual_seed(seed)

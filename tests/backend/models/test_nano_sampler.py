@@ -8,7 +8,7 @@ from backend.errors import Cancelled
 from backend.models.interfaces import OnStep
 from backend.models.multiview.draft import draft_views
 from backend.models.multiview.nano_denoiser import encode_colour
-from backend.models.multiview.nano_sampler import START, NanoNormalModel, NanoViewModel, make_scheduler
+from backend.models.multiview.nano_sampler import VIEW_START, NanoNormalModel, NanoViewModel, make_scheduler
 from backend.models.presets import TINY
 from backend.packs.loading import Pack, assemble_nano, build_nano
 from tests.backend.models.painted_sphere import reference_of_sphere
@@ -137,12 +137,12 @@ def test_sampling_starts_from_the_noised_draft(
     monkeypatch.setattr(pack.multiview.denoiser, "forward", watch)
     pack.multiview.generate(reference[0], steps=steps, guidance=1.0, seed=8, on_step=silent)
     timesteps = [timestep for _, timestep in seen]
-    assert timesteps[0] == START
+    assert timesteps[0] == VIEW_START
     assert timesteps == sorted(set(timesteps), reverse=True)
     assert len(timesteps) == steps
     start = encode_colour(draft.rgba)
     noise = torch.randn(start.shape, generator=torch.Generator().manual_seed(8))
-    wanted = make_scheduler().add_noise(start, noise, torch.tensor([START]))  # type: ignore[arg-type]
+    wanted = make_scheduler().add_noise(start, noise, torch.tensor([VIEW_START]))  # type: ignore[arg-type]
     torch.testing.assert_close(seen[0][0], wanted)
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from backend.models.multiview.draft import draft_views
 from backend.models.multiview.nano_denoiser import COLOUR, NORMAL, decode_normals, encode_colour
-from backend.models.multiview.nano_sampler import START, make_scheduler
+from backend.models.multiview.nano_sampler import NORMAL_START, VIEW_START, make_scheduler
 from backend.models.presets import TINY
 from backend.models.reconstructor.nano_voxel import FieldValues
 from backend.packs.loading import NanoModules, build_nano
@@ -129,11 +129,15 @@ def test_a_loss_repeats_and_leaves_its_batch_as_it_was(make: MakeTask) -> None:
         ),
         (
             view_task,
-            {f"val_{domain}_{step}" for domain in ("colour", "normal") for step in (VIEW_SHIFT, START)},
+            {f"val_{domain}_{step}" for domain in ("colour", "normal") for step in (VIEW_SHIFT, VIEW_START)},
         ),
         (
             normal_task,
-            {f"val_{what}_{step}" for what in ("error", "degrees") for step in (START, START // 2)},
+            {
+                f"val_{what}_{step}"
+                for what in ("error", "degrees")
+                for step in (NORMAL_START, NORMAL_START // 2)
+            },
         ),
         (
             reconstructor_task,
@@ -195,23 +199,23 @@ def test_targets_follow_each_samples_domain() -> None:
 
 
 def test_the_noise_leads_from_the_noised_draft_to_the_truth() -> None:
-    noising, scheduler = _Noising(make_scheduler(), START), make_scheduler()
+    noising, scheduler = _Noising(make_scheduler(), NORMAL_START), make_scheduler()
     clean, draft = torch.rand(2, 6, 4, 8, 8), torch.rand(2, 6, 4, 8, 8)
     at_start, at_end = (
         noising.add(clean, draft, torch.full((2,), step), torch.Generator().manual_seed(0))
-        for step in (START, 0)
+        for step in (NORMAL_START, 0)
     )
     noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
-    noised_draft = scheduler.add_noise(draft, noise, torch.tensor([START, START]))  # type: ignore[arg-type]
+    noised_draft = scheduler.add_noise(draft, noise, torch.tensor([NORMAL_START, NORMAL_START]))  # type: ignore[arg-type]
     torch.testing.assert_close(at_start, noised_draft, msg="where the sampler begins")
     assert (at_end - clean).abs().mean() < 0.05
 
 
 def test_steps_are_drawn_up_to_the_start_and_often_there() -> None:
-    steps = _Noising(make_scheduler(), START).draw_steps(4000, torch.Generator().manual_seed(0))
+    steps = _Noising(make_scheduler(), NORMAL_START).draw_steps(4000, torch.Generator().manual_seed(0))
     assert steps.min() < 5
-    assert steps.max() == START
-    assert float((steps == START).float().mean()) == pytest.approx(0.33, abs=0.04)
+    assert steps.max() == NORMAL_START
+    assert float((steps == NORMAL_START).float().mean()) == pytest.approx(0.33, abs=0.04)
 
 
 def test_the_draft_is_encoded_as_its_target_is() -> None:
