@@ -80,8 +80,9 @@ def assemble_openlrm(
 
 
 def _settle(model: nn.Module, decoder: nn.Module, device: torch.device) -> Placement:
-    placement = place(device, sum(parameter.numel() for parameter in model.parameters()))
-    placement.settle(model)
+    # In float32, as their authors run them: what half precision does to their densities was never measured.
+    placement = place(device, 0, full=sum(parameter.numel() for parameter in model.parameters()))
+    placement.settle(model, torch.float32)
     # The decoder is small, and the surface is as exact as its densities: it stays, in full precision.
     decoder.to(device, torch.float32)
     return placement
