@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -81,8 +82,9 @@ def assemble_openlrm(
 
 def _settle(model: nn.Module, decoder: nn.Module, device: torch.device) -> Placement:
     # In float32, as their authors run them: what half precision does to their densities was never measured.
-    placement = place(device, 0, full=sum(parameter.numel() for parameter in model.parameters()))
-    placement.settle(model, torch.float32)
+    weights = sum(parameter.numel() for parameter in model.parameters())
+    placement = replace(place(device, 0, full=weights), dtype=torch.float32)
+    placement.settle(model)
     # The decoder is small, and the surface is as exact as its densities: it stays, in full precision.
     decoder.to(device, torch.float32)
     return placement

@@ -124,7 +124,8 @@ def test_an_interrupt_keeps_finished_variants_and_stops(tmp_path: Path, keeps: b
     runner = InterruptedRunner(tmp_path)
     runner.keeps = keeps
     images = [image(tmp_path, "a.png"), image(tmp_path, "b.png")]
+    handler = signal.getsignal(signal.SIGINT)  # a shell's background job ignores interrupts
     with pytest.raises(KeyboardInterrupt):
         generate(images, tmp_path / "out", JobRequest(image="", variants=3), runner)
     assert os.listdir(tmp_path / "out") == (["a"] if keeps else [])
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is handler

@@ -256,7 +256,7 @@ def test_rendering_tells_its_bottleneck(
 ) -> None:
     render_shard(tmp_path, 0, SOURCES[:1], seed=0)
     told = capsys.readouterr().out
-    assert told.startswith("shard_0000: ")
+    assert told.startswith("shard 0: ")
     assert "samples/s" in told
     assert "bottleneck: " in told
     assert all(stage in told for stage in ("models", "render", "labels", "write"))

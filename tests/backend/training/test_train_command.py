@@ -112,7 +112,7 @@ def test_references_are_rendered_beside_the_samples(tmp_path: Path, monkeypatch:
     data, work = tmp_path / "assets", tmp_path / "work"
     share = ("--samples", "90", "--worker", "1", "--workers", "3", "--seed", "4")
     assert command.main(["references", "--data", str(data), "--work", str(work), *share]) == 0
-    assert asked == [((data, work / "references"), {"images": 90, "worker": 1, "workers": 3, "seed": 4})]
+    assert asked == [((data, work / "references"), {"images": 540, "worker": 1, "workers": 3, "seed": 4})]
 
 
 def test_what_is_missing_is_one_line_and_an_exit_code(
