@@ -46,9 +46,7 @@ def seed_of_result(folder: Path, request: JobRequest) -> int:
         if not (isinstance(seed, int) and LIMITS["seed"].low <= seed <= LIMITS["seed"].high):
             raise ValueError(f"it says {str(seed)[:40]!r}")
     except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
-        raise UnsafeAnswerError(
-            f"The backend's report does not tell the asset's seed: {error}."
-        ) from error
+        raise UnsafeAnswerError(f"The backend's report does not tell the asset's seed: {error}.") from error
     return seed
 
 
