@@ -12,22 +12,33 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any, TypeVar
 
-import torch
 from torch import Tensor, nn
 
-from backend.device import autocast, autocast_dtype, describe, pick_device, use_available_cores
+from backend.device import (
+    autocast,
+    autocast_dtype,
+    channels_last,
+    describe,
+    pick_device,
+    use_available_cores,
+)
 from backend.errors import BozzettoError
 from backend.evaluation.system import Silent
-from backend.models.multiview.draft import Draftsman
-from backend.models.multiview.nano_denoiser import Conditioning, NanoDenoiser
+from backend.models.multiview.draft import Draft, Draftsman
+from backend.models.multiview.nano_denoiser import Conditioning, NanoDenoiser, NanoNormalControl
 from backend.models.multiview.nano_sampler import NanoNormalModel, NanoViewModel
+from backend.models.presets import NanoPreset, SamplingConfig
 from backend.packs.loading import load_pack
 from backend.pipeline.foreground import extract_foreground
 from backend.pipeline.image_input import read_image
 from backend.pipeline.views import reference_tensor
+
+ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -35,90 +46,95 @@ class Variation:
     """One way to run nano's two view models."""
 
     name: str
-    views: NanoViewModel
-    normals: NanoNormalModel
+    denoiser: NanoDenoiser
+    control: NanoNormalControl
+    make_draftsman: Callable[[], Draftsman]
     reduced_precision: bool = True
 
-    def run(self, reference: Tensor, device: torch.device) -> float:
-        """Seconds for the six views and their normals."""
+    def run(self, reference: Tensor, sampling: SamplingConfig) -> float:
+        """Seconds for the six views and their normals of an image that was never seen before."""
 
         def ignore(done: int, total: int, images: Tensor) -> None:
             """Nobody watches."""
 
+        draftsman = self.make_draftsman()  # a fresh one: drafts are remembered
+        views = NanoViewModel(self.denoiser, draftsman, sampling.view_steps, sampling.guidance)
+        normals = NanoNormalModel(self.denoiser, self.control, draftsman, sampling.normal_steps)
         start = time.perf_counter()
-        with autocast(device) if self.reduced_precision else nullcontext():
-            rgba = self.views.generate(
+        with autocast(reference.device) if self.reduced_precision else nullcontext():
+            rgba = views.generate(
                 reference,
-                steps=self.views.default_steps,
-                guidance=self.views.default_guidance,
+                steps=views.default_steps,
+                guidance=views.default_guidance,
                 seed=0,
                 on_step=ignore,
             ).rgba
-            self.normals.generate(reference, rgba, steps=self.normals.default_steps, seed=0, on_step=ignore)
+            normals.generate(reference, rgba, steps=normals.default_steps, seed=0, on_step=ignore)
         return time.perf_counter() - start
 
 
-class _ForgetfulDenoiser(nn.Module):
+class _ForgetfulDenoiser(NanoDenoiser):
     """Does the write pass over the reference again before each step."""
 
     def __init__(self, denoiser: NanoDenoiser) -> None:
-        super().__init__()
-        self.denoiser = denoiser
-        self.config = denoiser.config
-        self.cameras = denoiser.cameras
-        self.input_grid = denoiser.input_grid
+        super().__init__(denoiser.config)
+        self.load_state_dict(denoiser.state_dict())
+        channels_last(self).eval()
         self._again: Callable[[], Conditioning] | None = None
+        self._steps_taken = 0
 
-    def condition(self, *arguments: Tensor | None) -> Conditioning:
-        self._again = lambda: self.denoiser.condition(*arguments)  # type: ignore[arg-type]
+    def condition(self, *args: Any, **kwargs: Any) -> Conditioning:
+        self._again = partial(super().condition, *args, **kwargs)
+        self._steps_taken = 0
         return self._again()
 
-    def forward(self, noisy: Tensor, timestep: Tensor, condition: Conditioning, *rest: object) -> Tensor:
+    def forward(self, noisy: Tensor, timestep: Tensor, condition: Conditioning, *rest: Any) -> Tensor:
         assert self._again is not None
-        result: Tensor = self.denoiser(noisy, timestep, self._again(), *rest)
-        return result
+        if self._steps_taken:
+            condition = self._again()
+        self._steps_taken += 1
+        return super().forward(noisy, timestep, condition, *rest)
 
 
 class _ForgetfulDraftsman(Draftsman):
     """Makes the same draft again for whoever asks."""
 
-    def __call__(self, reference: Tensor) -> object:  # type: ignore[override]
+    def __call__(self, reference: Tensor) -> Draft:
         self._last = None
         return super().__call__(reference)
 
 
 def variations(views: NanoViewModel, normals: NanoNormalModel) -> list[Variation]:
     """As shipped first, then each measure undone."""
-
-    def rebuilt(
-        name: str,
-        denoiser: nn.Module,
-        control: nn.Module = normals.control,
-        draftsman: Draftsman = views.draftsman,
-    ) -> Variation:
-        return Variation(
-            name,
-            NanoViewModel(denoiser, draftsman, views.default_steps, views.default_guidance),  # type: ignore[arg-type]
-            NanoNormalModel(denoiser, control, draftsman, normals.default_steps),  # type: ignore[arg-type]
-        )
-
-    def contiguous(module: nn.Module) -> nn.Module:
-        copied = copy.deepcopy(module)
-        for parameter in copied.parameters():
-            parameter.data = parameter.data.contiguous()
-        return copied
-
+    net, cameras = views.draftsman.net, views.cameras
+    shipped = Variation("as shipped", views.denoiser, normals.control, partial(Draftsman, net, cameras))
     return [
-        Variation("as shipped", views, normals),
-        Variation("float32 instead of bfloat16", views, normals, reduced_precision=False),
-        rebuilt("channels first", contiguous(views.denoiser), contiguous(normals.control)),
-        rebuilt("reference features anew at each step", _ForgetfulDenoiser(views.denoiser)),
-        rebuilt(
-            "the draft made twice",
-            views.denoiser,
-            draftsman=_ForgetfulDraftsman(views.draftsman.net, views.cameras),
+        shipped,
+        replace(shipped, name="float32 instead of bfloat16", reduced_precision=False),
+        replace(
+            shipped,
+            name="channels first",
+            denoiser=_channels_first(views.denoiser),
+            control=_channels_first(normals.control),
+        ),
+        replace(
+            shipped,
+            name="reference features anew at each step",
+            denoiser=_ForgetfulDenoiser(views.denoiser),
+        ),
+        replace(
+            shipped,
+            name="the draft made twice",
+            make_draftsman=partial(_ForgetfulDraftsman, net, cameras),
         ),
     ]
+
+
+def _channels_first(module: ModuleT) -> ModuleT:
+    copied = copy.deepcopy(module)
+    for parameter in copied.parameters():
+        parameter.data = parameter.data.contiguous()
+    return copied
 
 
 def main(argv: Sequence[str]) -> int:
@@ -140,11 +156,12 @@ def main(argv: Sequence[str]) -> int:
         return 2
     assert isinstance(pack.multiview, NanoViewModel)
     assert isinstance(pack.normals, NanoNormalModel)
+    assert isinstance(pack.config, NanoPreset)
     reference = reference_tensor(foreground, pack.multiview.reference_size).to(device)
     runs = variations(pack.multiview, pack.normals)
     for variation in runs:
-        variation.run(reference, device)  # the first run of each pays for memory and kernels
-    seconds = [[v.run(reference, device) for v in runs] for _ in range(arguments.rounds)]
+        variation.run(reference, pack.config.sampling)  # the first run of each pays for memory and kernels
+    seconds = [[v.run(reference, pack.config.sampling) for v in runs] for _ in range(arguments.rounds)]
     fastest = [min(column) for column in zip(*seconds, strict=True)]
     print(
         f"Views and normals on {describe(device)}, {autocast_dtype(device)}; fastest of {arguments.rounds}."
