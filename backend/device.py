@@ -85,7 +85,9 @@ def autocast(device: torch.device) -> AbstractContextManager[object]:
 
 def channels_last(module: ModuleT) -> ModuleT:
     """Weights in the memory order that the CPU's and the GPU's 2D convolutions are fastest in."""
-    return module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    # diffusers' own `to` takes no memory format alone.
+    nn.Module.to(module, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return module
 
 
 def own_precision(device: torch.device) -> torch.autocast:
@@ -120,7 +122,7 @@ class Placement:
         module.eval().requires_grad_(False)
         # diffusers' own `to` logs a warning at any change of precision.
         nn.Module.to(module, home, dtype or self.dtype)
-        nn.Module.to(module, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        channels_last(module)
 
     @contextmanager
     def hosting(self, *modules: nn.Module) -> Iterator[None]:

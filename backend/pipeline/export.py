@@ -62,10 +62,9 @@ def reference_camera_of_glb(textured: TexturedMesh, height_metres: float) -> dic
     }
 
 
-def measure_fidelity(textured: TexturedMesh, foreground: Foreground) -> Fidelity:
-    """The asset rendered unlit from the reference camera against the foreground crop."""
-    size = min(FIDELITY_SIZE, foreground.image.shape[0])
-    rendered = render_unlit(
+def render_from_reference(textured: TexturedMesh, size: int) -> Float32[np.ndarray, "size size 4"]:
+    """The asset, unlit, as the reference camera sees it; sRGB with straight alpha."""
+    return render_unlit(
         textured.vertices,
         textured.faces,
         textured.uvs,
@@ -74,6 +73,12 @@ def measure_fidelity(textured: TexturedMesh, foreground: Foreground) -> Fidelity
         size,
         supersampling=2,
     )[0]
+
+
+def measure_fidelity(textured: TexturedMesh, foreground: Foreground) -> Fidelity:
+    """The asset rendered unlit from the reference camera against the foreground crop."""
+    size = min(FIDELITY_SIZE, foreground.image.shape[0])
+    rendered = render_from_reference(textured, size)
     wanted = shrink(foreground.image, size)
     rendered_mask, wanted_mask = rendered[..., 3] > 0.5, wanted[..., 3] > 0.5
     union = rendered_mask | wanted_mask

@@ -14,9 +14,10 @@ from skimage.metrics import structural_similarity
 
 from backend.errors import Cancelled, EmptySurfaceError
 from backend.geometry.ray_scene import RayScene
-from backend.geometry.render import cast_camera, render_unlit, shrink
+from backend.geometry.render import cast_camera, shrink
 from backend.packs.loading import AnyPack
 from backend.pipeline.artifacts import write_asset, write_file
+from backend.pipeline.export import render_from_reference
 from backend.pipeline.image_to_asset import image_to_asset
 from backend.pipeline.stage_data import Asset, Foreground, Options, Progress
 from backend.protocol import LIMITS, VARIANT_FOLDER
@@ -156,16 +157,7 @@ def _publish_best(finished: list[_Finished], folder: Path) -> list[Path]:
 
 
 def _likeness(asset: Asset) -> float:
-    textured = asset.textured
-    rendered = render_unlit(
-        textured.vertices,
-        textured.faces,
-        textured.uvs,
-        textured.maps.base_color,
-        textured.reference_camera,
-        LIKENESS_SIZE,
-        supersampling=2,
-    )[0]
+    rendered = render_from_reference(asset.textured, LIKENESS_SIZE)
     wanted = shrink(asset.foreground.image, LIKENESS_SIZE)
     _, similarity = structural_similarity(
         _over_grey(rendered), _over_grey(wanted), channel_axis=-1, data_range=1.0, full=True

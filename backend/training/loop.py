@@ -93,9 +93,12 @@ class Batch:
 
     @classmethod
     def stack(cls, examples: Sequence[Example], device: torch.device) -> Batch:
-        return cls(
-            **{f.name: torch.stack([getattr(e, f.name) for e in examples]).to(device) for f in fields(cls)}
-        )
+        return cls(**stack_fields(cls, examples, device))
+
+
+def stack_fields(kind: type, examples: Sequence[object], device: torch.device) -> dict[str, Tensor]:
+    """The examples' values of every field of the dataclass `kind`, along a new first axis."""
+    return {f.name: torch.stack([getattr(e, f.name) for e in examples]).to(device) for f in fields(kind)}
 
 
 def learning_rate_factor(step: int, options: TrainOptions) -> float:

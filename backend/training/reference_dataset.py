@@ -7,7 +7,7 @@ there are full samples (`dataset.py`), from the same models in the same light.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -19,6 +19,7 @@ from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from backend.training.dataset import REFERENCE_SIZE, VIEW_SIZE, is_validation
+from backend.training.loop import stack_fields
 from backend.training.render_dataset import (
     PROCEDURAL_SHARE,
     Source,
@@ -73,9 +74,7 @@ class ReferenceBatch:
 
     @classmethod
     def stack(cls, examples: Sequence[HasReference], device: torch.device) -> ReferenceBatch:
-        return cls(
-            **{f.name: torch.stack([getattr(e, f.name) for e in examples]).to(device) for f in fields(cls)}
-        )
+        return cls(**stack_fields(cls, examples, device))
 
 
 class ReferenceDataset(Dataset[HasReference]):
