@@ -14,6 +14,7 @@ from backend.models.presets import SurfaceConfig
 from backend.models.reconstructor.openlrm import OpenLRM
 from backend.models.reconstructor.openlrm_field import GRID as OPENLRM_GRID
 from backend.models.reconstructor.openlrm_field import OpenLRMReconstructor
+from backend.models.reconstructor.radiance_reconstructor import RadianceReconstructor
 from backend.models.reconstructor.triposr import TripoSR
 from backend.models.reconstructor.triposr_field import GRID as TRIPOSR_GRID
 from backend.models.reconstructor.triposr_field import TripoSRReconstructor
@@ -35,7 +36,7 @@ def load_triposr(folder: Path, manifest: PackManifest, device: torch.device) -> 
     model = load_networks("triposr", files_by_role(folder))["reconstructor"]
     assert isinstance(model, TripoSR)
     materials = material_model_beside(folder, device)
-    return assemble_triposr(model, device, name=folder.name, revision=manifest.revision, materials=materials)
+    return assemble_lrm(model, device, name=folder.name, revision=manifest.revision, materials=materials)
 
 
 def load_openlrm(folder: Path, manifest: PackManifest, device: torch.device) -> LrmPack:
@@ -47,36 +48,30 @@ def load_openlrm(folder: Path, manifest: PackManifest, device: torch.device) -> 
     model = load_networks("openlrm", files_by_role(folder))["reconstructor"]
     assert isinstance(model, OpenLRM)
     materials = material_model_beside(folder, device)
-    return assemble_openlrm(model, device, name=folder.name, revision=manifest.revision, materials=materials)
+    return assemble_lrm(model, device, name=folder.name, revision=manifest.revision, materials=materials)
 
 
-def assemble_triposr(
-    model: TripoSR,
+def assemble_lrm(
+    model: TripoSR | OpenLRM,
     device: torch.device,
     *,
-    name: str = "triposr",
+    name: str,
     revision: str,
-    grid: int = TRIPOSR_GRID,
+    grid: int | None = None,
     materials: MaterialModel | None = None,
 ) -> LrmPack:
-    """The network behind the pipeline's interface, in the precision and the place that suit `device`."""
-    reconstructor = TripoSRReconstructor(model, grid, _settle(model, model.decoder, device))
-    surface = SurfaceConfig(grid - 1, SMOOTHING)
-    return LrmPack(name, revision, device, surface, reconstructor, materials)
+    """The network behind the pipeline's interface, in the place that suits `device`.
 
-
-def assemble_openlrm(
-    model: OpenLRM,
-    device: torch.device,
-    *,
-    name: str = "openlrm",
-    revision: str,
-    grid: int = OPENLRM_GRID,
-    materials: MaterialModel | None = None,
-) -> LrmPack:
-    """As `assemble_triposr`."""
-    reconstructor = OpenLRMReconstructor(model, grid, _settle(model, model.decoder, device))
-    surface = SurfaceConfig(grid - 1, SMOOTHING)
+    Args:
+        grid: vertices along each side of the marching cubes' grid, instead of the authors' number.
+    """
+    placement = _settle(model, model.decoder, device)
+    reconstructor: RadianceReconstructor
+    if isinstance(model, TripoSR):
+        reconstructor = TripoSRReconstructor(model, grid or TRIPOSR_GRID, placement)
+    else:
+        reconstructor = OpenLRMReconstructor(model, grid or OPENLRM_GRID, placement)
+    surface = SurfaceConfig(reconstructor.surface.resolution - 1, SMOOTHING)
     return LrmPack(name, revision, device, surface, reconstructor, materials)
 
 

@@ -23,6 +23,7 @@ from backend.device import (
 from backend.errors import BozzettoError
 from backend.evaluation.full_size import instantmesh, triposr, zero123plus
 from backend.evaluation.full_size.meter import Original, StageCost, StageMeter, comparison
+from backend.evaluation.full_size.texturing import ReconstructionBench
 from backend.models.multiview.zero123plus import Zero123Plus
 from backend.models.reconstructor.instantmesh import InstantMeshConfig
 from backend.models.reconstructor.triposr import TripoSRConfig
@@ -69,11 +70,9 @@ def bench_instantmesh(
     """InstantMesh; in reduced precision also the planes' error against float32."""
     meter = StageMeter(device)
     made = instantmesh.run_instantmesh(config, meter, device, precision, texture_size)
-    print(f"{made.faces} faces, GLB of {len(made.glb) / 1e6:.1f} MB\n")
-    print(comparison(meter.costs, instantmesh.ORIGINAL))
+    _report(made, meter, instantmesh.ORIGINAL)
     if precision != torch.float32:
-        exact = instantmesh.random_planes(config, device, torch.float32)
-        print(f"Planes in {precision}: relative error {relative_error(made.planes, exact):.1e}.")
+        _report_error(made, instantmesh.random_planes(config, device, torch.float32), precision)
 
 
 def bench_triposr(
@@ -87,11 +86,18 @@ def bench_triposr(
     """TripoSR; in reduced precision also the planes' error against float32."""
     meter = StageMeter(device)
     made = triposr.run_triposr(config, meter, device, precision, texture_size, grid, face_limit)
-    print(f"{made.faces} faces, GLB of {len(made.glb) / 1e6:.1f} MB\n")
-    print(comparison(meter.costs, triposr.ORIGINAL))
+    _report(made, meter, triposr.ORIGINAL)
     if precision != torch.float32:
-        exact = triposr.random_planes(config, device, torch.float32)
-        print(f"Planes in {precision}: relative error {relative_error(made.planes, exact):.1e}.")
+        _report_error(made, triposr.random_planes(config, device, torch.float32), precision)
+
+
+def _report(made: ReconstructionBench, meter: StageMeter, original: Original) -> None:
+    print(f"{made.faces} faces, GLB of {len(made.glb) / 1e6:.1f} MB\n")
+    print(comparison(meter.costs, original))
+
+
+def _report_error(made: ReconstructionBench, exact: Tensor, precision: torch.dtype) -> None:
+    print(f"Planes in {precision}: relative error {relative_error(made.planes, exact):.1e}.")
 
 
 def bench_zero123plus(

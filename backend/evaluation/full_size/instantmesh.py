@@ -6,14 +6,12 @@ surface extraction on; every field query runs the real networks.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from backend.evaluation.full_size.meter import Original, StageMeter
-from backend.evaluation.full_size.texturing import colours_at, texture
+from backend.evaluation.full_size.texturing import ReconstructionBench, colours_at, texture
 from backend.geometry.cameras import six_view_cameras
 from backend.models.reconstructor.instantmesh import InstantMesh, InstantMeshConfig
 from backend.models.reconstructor.instantmesh_field import CAMERA_DISTANCE, InstantMeshField, camera_vectors
@@ -38,15 +36,6 @@ ORIGINAL = Original(
 """Quietest of two or three runs; the blob had 79 thousand faces."""
 
 
-@dataclass(frozen=True)
-class InstantMeshBench:
-    """What was made on the way, for whoever wants to check it."""
-
-    planes: Float[Tensor, "3 channel size size"]
-    faces: int
-    glb: bytes
-
-
 @torch.inference_mode()
 def run_instantmesh(
     config: InstantMeshConfig,
@@ -54,7 +43,7 @@ def run_instantmesh(
     device: torch.device,
     precision: torch.dtype,
     texture_size: int,
-) -> InstantMeshBench:
+) -> ReconstructionBench:
     """Measure every stage; `precision` is the encoder's and the transformer's, the field is float32."""
     with meter("random weights"):
         model = random_model(config, device, precision)
@@ -72,7 +61,7 @@ def run_instantmesh(
     with meter("vertex colours"):
         colours_at(vertices, field.albedo, device)
     glb = texture(vertices, faces, field.albedo, meter, device, texture_size)
-    return InstantMeshBench(planes, len(faces), glb)
+    return ReconstructionBench(planes, len(faces), glb)
 
 
 def random_model(config: InstantMeshConfig, device: torch.device, precision: torch.dtype) -> InstantMesh:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -20,6 +21,15 @@ from backend.pipeline.stage_data import Maps, TexturedMesh
 
 POINTS_AT_ONCE = 1 << 16
 Colour = Callable[[Float[Tensor, "point 3"]], Float[Tensor, "point 3"]]
+
+
+@dataclass(frozen=True)
+class ReconstructionBench:
+    """What a reconstructor's bench made on the way, for whoever wants to check it."""
+
+    planes: Float[Tensor, "3 channel size size"]
+    faces: int
+    glb: bytes
 
 
 @torch.inference_mode()

@@ -6,15 +6,13 @@ surface extraction on; every field query runs the real networks.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
 
 from backend.evaluation.full_size.meter import Original, StageMeter
-from backend.evaluation.full_size.texturing import colours_at, texture
+from backend.evaluation.full_size.texturing import ReconstructionBench, colours_at, texture
 from backend.geometry.density_surface import TORCHMCUBES_AXES, density_surface
 from backend.geometry.mesh_cleaning import decimate
 from backend.models.layers.pixels import normalise
@@ -43,15 +41,6 @@ ORIGINAL = Original(
 """Quietest of two or three runs; the blob had 317 thousand faces."""
 
 
-@dataclass(frozen=True)
-class TripoSRBench:
-    """What was made on the way, for whoever wants to check it."""
-
-    planes: Float[Tensor, "3 channel size size"]
-    faces: int
-    glb: bytes
-
-
 @torch.inference_mode()
 def run_triposr(
     config: TripoSRConfig,
@@ -61,7 +50,7 @@ def run_triposr(
     texture_size: int,
     grid: int = GRID,
     face_limit: int | None = None,
-) -> TripoSRBench:
+) -> ReconstructionBench:
     """Measure every stage; `precision` is the encoder's and the transformer's, the field is float32.
 
     With a `face_limit` the surface is decimated before it is unwrapped, as the pipeline does.
@@ -86,7 +75,7 @@ def run_triposr(
         with meter("decimation"):
             vertices, faces = decimate(vertices, faces, face_limit)
     glb = texture(vertices, faces, field.albedo, meter, device, texture_size)
-    return TripoSRBench(planes, len(faces), glb)
+    return ReconstructionBench(planes, len(faces), glb)
 
 
 def random_model(config: TripoSRConfig, device: torch.device, precision: torch.dtype) -> TripoSR:

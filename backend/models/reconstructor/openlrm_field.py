@@ -12,7 +12,8 @@ from backend.geometry.axes import Z_UP_CAMERA_ON_MINUS_Y
 from backend.geometry.density_surface import AXES
 from backend.models.layers.pixels import centre_object
 from backend.models.reconstructor.openlrm import OpenLRM, resize_input
-from backend.models.reconstructor.radiance_field import DensitySurface, RadianceField, placed
+from backend.models.reconstructor.radiance_field import DensitySurface
+from backend.models.reconstructor.radiance_reconstructor import RadianceReconstructor
 
 SIDE = 512
 """Of the square in which the object is centred before it is resized for the encoder, pixels."""
@@ -25,8 +26,8 @@ HALF_EXTENT = 1.0
 """Of the cube that the planes span."""
 
 
-class OpenLRMReconstructor:
-    """See `OpenLRM`; implements models.interfaces.ImageReconstructor."""
+class OpenLRMReconstructor(RadianceReconstructor):
+    """See `OpenLRM`."""
 
     def __init__(
         self,
@@ -35,23 +36,14 @@ class OpenLRMReconstructor:
         placement: Placement | None = None,
         threshold: float = THRESHOLD,
     ) -> None:
-        """Without a placement the network computes where it is; with one, only its decoder must be on the
-        device already."""
-        self._model = model
-        self._placement = placement or placed(model.encoder.class_token)
-        self.surface = DensitySurface(threshold, grid, HALF_EXTENT, Z_UP_CAMERA_ON_MINUS_Y, AXES)
-
-    @torch.no_grad()
-    def reconstruct(self, reference: UInt8[np.ndarray, "h w 4"]) -> RadianceField:
-        """Encode the image once; queries then cost little."""
-        placement, model = self._placement, self._model
-        image = self.input_image(reference)[None].to(placement.device, placement.dtype)
-        with placement.hosting(model.encoder, model.camera_embedding, model.transformer):
-            planes = model.planes(image)[0]
-        return RadianceField(model, planes, self.surface)
+        """As `RadianceReconstructor`."""
+        surface = DensitySurface(threshold, grid, HALF_EXTENT, Z_UP_CAMERA_ON_MINUS_Y, AXES)
+        encoding = (model.encoder, model.camera_embedding, model.transformer)
+        super().__init__(model, surface, encoding, model.encoder.class_token, placement)
+        self._image_size = model.config.image_size
 
     def input_image(self, reference: UInt8[np.ndarray, "h w 4"]) -> Float[Tensor, "3 size size"]:
         """The object framed on white, as in training."""
         framed = torch.from_numpy(centre_object(reference, SIDE, FILL)).permute(2, 0, 1) / 255
         on_white = framed[:3] * framed[3:] + (1 - framed[3:])
-        return resize_input(on_white[None], self._model.config.image_size)[0]
+        return resize_input(on_white[None], self._image_size)[0]

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from backend.device import Placement, own_precision
+from backend.device import own_precision
 from backend.geometry.axes import ModelAxes
 from backend.geometry.density_surface import density_surface
 from backend.models.interfaces import OnFraction, PointValues
@@ -109,8 +109,3 @@ class RadianceField:
                 grid[index] = slab.cpu()
                 on_fraction((index + 1) / (resolution + 1))
         return grid
-
-
-def placed(parameter: Tensor) -> Placement:
-    """Where and in which precision a network is that nobody has placed."""
-    return Placement(parameter.device, parameter.dtype, resident=True)

@@ -12,7 +12,7 @@ import torch
 from backend.errors import OptionError, PackError
 from backend.packs import public_networks
 from backend.packs.loading import LrmPack, load_any_pack, load_pack
-from backend.packs.lrm import assemble_openlrm, assemble_triposr
+from backend.packs.lrm import assemble_lrm
 from backend.pipeline.artifacts import write_asset
 from backend.pipeline.image_to_asset import image_to_asset
 from backend.pipeline.stage_data import Options
@@ -34,8 +34,8 @@ STAGES = ("foreground", "field", "mesh", "textures", "export")
 
 def tiny_pack(name: str) -> LrmPack:
     if name == "triposr":
-        return assemble_triposr(tiny_triposr(), CPU, revision="test", grid=GRID)
-    return assemble_openlrm(tiny_openlrm(), CPU, revision="test", grid=GRID)
+        return assemble_lrm(tiny_triposr(), CPU, name="triposr", revision="test", grid=GRID)
+    return assemble_lrm(tiny_openlrm(), CPU, name="openlrm", revision="test", grid=GRID)
 
 
 @pytest.fixture

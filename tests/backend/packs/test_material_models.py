@@ -12,7 +12,7 @@ import torch
 
 from backend.errors import PackError
 from backend.packs.loading import AnyPack
-from backend.packs.lrm import assemble_triposr
+from backend.packs.lrm import assemble_lrm
 from backend.packs.material_models import MATERIAL_PACK, load_marigold, material_model_beside
 from backend.pipeline.artifacts import write_asset
 from backend.pipeline.image_to_asset import image_to_asset
@@ -76,7 +76,7 @@ def test_a_damaged_pack_is_told_when_it_is_needed(tmp_path: Path) -> None:
 def test_the_whole_path_says_whose_materials_they_are(route: str, packs: Path, tmp_path: Path) -> None:
     options = Options(faces=300, texture_size=64, steps=1, route=route)
     bare: AnyPack = (
-        assemble_triposr(tiny_triposr(), CPU, revision="test", grid=GRID)
+        assemble_lrm(tiny_triposr(), CPU, name="triposr", revision="test", grid=GRID)
         if route == "lrm"
         else tiny_public_pack()
     )
