@@ -10,8 +10,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float32
 from torch import Tensor
 
 VIEW_AZIMUTHS = (30.0, 90.0, 150.0, 210.0, 270.0, 330.0)
@@ -59,6 +60,16 @@ class Cameras:
         depth = -in_camera[..., 2]
         ndc = in_camera[..., :2] * self.focal[:, None, None] / depth.clamp_min(1e-6)[..., None]
         return ndc + self.centre[:, None, :], depth
+
+    def unproject(
+        self, ndc: Float[Tensor, "view point 2"], depth: Float[Tensor, "view point"]
+    ) -> Float[Tensor, "view point 3"]:
+        """World points seen at `ndc` at `depth` along the viewing axis: the inverse of `project`."""
+        plane = (ndc - self.centre[:, None, :]) / self.focal[:, None, None]
+        local = torch.cat([plane, -torch.ones_like(plane[..., :1])], dim=-1) * depth[..., None]
+        with _full_precision(local):
+            turned = torch.einsum("vij,vpj->vpi", self.camera_to_world[:, :3, :3], local)
+        return turned + self.positions[:, None, :]
 
     def rays(self, size: int) -> tuple[Float[Tensor, "view size size 3"], Float[Tensor, "view size size 3"]]:
         """Origin and unit direction of the ray through each pixel centre, rows from the top."""
@@ -111,3 +122,10 @@ def orbit_cameras(
 def six_view_cameras(distance: float) -> Cameras:
     """The six generated views' cameras (Zero123++ v1.2 layout)."""
     return orbit_cameras(VIEW_AZIMUTHS, VIEW_ELEVATIONS, distance)
+
+
+def moved_cameras(cameras: Cameras, scale: float, offset: Float32[np.ndarray, " 3"]) -> Cameras:
+    """The same pictures of the object brought to (position - offset) / scale."""
+    poses = cameras.camera_to_world.clone()
+    poses[:, :3, 3] = (poses[:, :3, 3] - torch.from_numpy(offset)) / scale
+    return Cameras(poses, cameras.focal, cameras.centre)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float32
 
+from backend.geometry.normalised_convolution import gaussian_average
+
 REACH = 0.12
 """Standard deviation of the Gaussian that carries a difference along, in sides of the object."""
 SAMPLES = 1500
@@ -20,16 +22,13 @@ def low_frequency_offset(
 ) -> Float32[np.ndarray, "point 3"]:
     """What to add at `points`, given the difference wanted - present at the `seen` points.
 
-    A Gaussian average of the differences near a point (normalised convolution, Knutsson and Westin, 1993);
-    where nothing near was seen, the median difference.
+    A Gaussian average of the differences near a point; where nothing near was seen, the median difference.
     """
     if not len(seen):
         return np.zeros_like(points)
     chosen = np.linspace(0, len(seen) - 1, min(SAMPLES, len(seen))).astype(int)
     seen, difference, weight = seen[chosen], difference[chosen], weight[chosen]
     overall = np.median(difference, axis=0)
-    squared = (points**2).sum(1)[:, None] + (seen**2).sum(1)[None] - 2 * points @ seen.T
-    kernel = np.exp(-np.maximum(squared, 0) / (2 * REACH**2)) * weight
     # One sample's worth of the overall difference decides only where no sample is near.
-    offset = (kernel @ difference + overall) / (kernel.sum(axis=1, keepdims=True) + 1)
-    return np.clip(offset, -LIMIT, LIMIT).astype(np.float32)
+    offset = gaussian_average(points, seen, difference, weight, REACH, overall, otherwise_weight=1.0)
+    return np.clip(offset, -LIMIT, LIMIT)

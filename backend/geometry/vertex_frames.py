@@ -48,6 +48,14 @@ def vertex_tangents(
     return np.concatenate([tangents, np.where(handedness < 0, -1, 1)], axis=1).astype(np.float32)
 
 
+def bounding_frame(
+    vertices: Float32[np.ndarray, "vertex 3"],
+) -> tuple[float, Float32[np.ndarray, " 3"]]:
+    """Scale and offset of the box: (vertices - offset) / scale is centred and its longest side is 1."""
+    lowest, highest = vertices.min(axis=0), vertices.max(axis=0)
+    return float((highest - lowest).max()), ((lowest + highest) / 2).astype(np.float32)
+
+
 def unit(vectors: Float32[np.ndarray, "*batch 3"]) -> Float32[np.ndarray, "*batch 3"]:
     """Vectors of length one; those too short to have a direction become zero."""
     length = np.linalg.norm(vectors, axis=-1, keepdims=True)

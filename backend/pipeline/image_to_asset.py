@@ -8,6 +8,7 @@ from backend.pipeline.foreground import extract_foreground
 from backend.pipeline.image_input import read_image
 from backend.pipeline.materials import estimate_materials
 from backend.pipeline.mesh import extract_mesh
+from backend.pipeline.reference_fit import fit_to_reference
 from backend.pipeline.routes import route_for
 from backend.pipeline.stage_clock import StageClock
 from backend.pipeline.stage_data import Asset, Foreground, Options, Progress
@@ -41,10 +42,19 @@ def image_to_asset(
     with clock("mesh"):
         surface = route.surface
         mesh = extract_mesh(made.field, options.faces, progress, surface.cells, surface.smoothing, made.guide)
+        mesh, camera = fit_to_reference(mesh, foreground, made.views.elevation_degrees, progress)
     with clock("textures"):
         materials = estimate_materials(foreground, made.views, pack.materials, options.seed, progress)
         textured = bake_textures(
-            mesh, made.field, made.views, foreground, options.texture_size, progress, materials, made.guide
+            mesh,
+            made.field,
+            made.views,
+            foreground,
+            options.texture_size,
+            camera,
+            progress,
+            materials,
+            made.guide,
         )
     with clock("export"):
         glb = export_glb(textured, name=name, height_metres=options.height_metres)

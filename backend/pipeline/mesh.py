@@ -10,7 +10,7 @@ from backend.errors import EmptySurfaceError
 from backend.geometry.field_queries import batched_sdf
 from backend.geometry.isosurface import extract_isosurface
 from backend.geometry.mesh_cleaning import clean, decimate, face_components, keep_object
-from backend.geometry.vertex_frames import vertex_normals
+from backend.geometry.vertex_frames import bounding_frame, vertex_normals
 from backend.pipeline.sharpening import NormalGuide, sharpen_mesh
 from backend.pipeline.stage_data import Field, Mesh, Progress, SurfacedField
 
@@ -47,16 +47,16 @@ def extract_mesh(
             "Try another seed, or an image in which the object fills more of the frame."
         )
 
-    lowest, highest = vertices.min(axis=0), vertices.max(axis=0)
-    scale, offset = float((highest - lowest).max()), (lowest + highest) / 2
-    vertices = ((vertices - offset) / scale).astype(np.float32)
+    scale, offset = bounding_frame(vertices)
+    vertices = (vertices - offset) / np.float32(scale)
     progress.advance("mesh", 1.0)
     return Mesh(
         vertices=vertices,
         faces=triangles,
         normals=vertex_normals(vertices, triangles),
+        field_vertices=vertices,
         model_scale=scale,
-        model_offset=offset.astype(np.float32),
+        model_offset=offset,
         watertight=bool(trimesh.Trimesh(vertices, triangles, process=False).is_watertight),
         components=int(face_components(triangles).max()) + 1,
     )

@@ -12,13 +12,13 @@ import numpy as np
 import torch
 from jaxtyping import Float32, Int32
 
-from backend.geometry.cameras import Cameras
+from backend.geometry.cameras import Cameras, moved_cameras
 from backend.geometry.follow_normals import follow_normals
 from backend.geometry.projection import smoothstep
 from backend.geometry.ray_scene import RayScene
-from backend.geometry.vertex_frames import unit
+from backend.geometry.vertex_frames import bounding_frame, unit
 from backend.pipeline.stage_data import NormalViews, Views
-from backend.pipeline.view_projection import blend_views, moved_cameras
+from backend.pipeline.view_projection import blend_views
 
 AGREEMENT = (0.6, 0.85)
 """Cosines between a view's normal and the mesh's from which, and from which wholly, it is believed."""
@@ -61,9 +61,8 @@ def sharpen_mesh(
     vertices: Float32[np.ndarray, "vertex 3"], faces: Int32[np.ndarray, "face 3"], guide: NormalGuide
 ) -> Float32[np.ndarray, "vertex 3"]:
     """The mesh, in the model frame, bent towards the normals that the views show."""
-    lowest, highest = vertices.min(axis=0), vertices.max(axis=0)
-    scale, offset = float((highest - lowest).max()), ((lowest + highest) / 2).astype(np.float32)
-    small = ((vertices - offset) / scale).astype(np.float32)
+    scale, offset = bounding_frame(vertices)
+    small = (vertices - offset) / np.float32(scale)
     corners = small[faces]
     own = unit(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]))
     cameras = moved_cameras(guide.cameras, scale, offset)

@@ -132,8 +132,10 @@ class Mesh:
     faces: Int32[np.ndarray, "face 3"]
     """Counter-clockwise from outside."""
     normals: Float32[np.ndarray, "vertex 3"]
+    field_vertices: Float32[np.ndarray, "vertex 3"]
+    """Where the field and the views have the vertices, before these were fitted to the reference image."""
     model_scale: float
-    """position_in_model_frame = position * model_scale + model_offset."""
+    """position_in_model_frame = position * model_scale + model_offset, for `field_vertices`."""
     model_offset: Float32[np.ndarray, " 3"]
     watertight: bool
     components: int

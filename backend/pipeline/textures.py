@@ -10,21 +10,22 @@ the field's too, or as pipeline.materials says.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import cv2
 import numpy as np
 import torch
 from jaxtyping import Float32
 
+from backend.geometry.cameras import Cameras, moved_cameras
 from backend.geometry.colour_harmony import low_frequency_offset
 from backend.geometry.field_queries import QUERY_BATCH, batched_sdf, gradient_normals
 from backend.geometry.projection import Feather, Projection, project_image
 from backend.geometry.ray_scene import RayScene
-from backend.geometry.register_reference import register_reference
 from backend.geometry.tangent_space import encode_normals, to_tangent_space
 from backend.geometry.texels import Texels, rasterise_texels
 from backend.geometry.uv_atlas import UvMesh, unwrap
-from backend.geometry.vertex_frames import unit, vertex_tangents
+from backend.geometry.vertex_frames import unit, vertex_normals, vertex_tangents
 from backend.pipeline.materials import DEFAULTS, FROM_FIELD, spread_over_surface
 from backend.pipeline.sharpening import NormalGuide
 from backend.pipeline.stage_data import (
@@ -38,7 +39,7 @@ from backend.pipeline.stage_data import (
     TexturedMesh,
     Views,
 )
-from backend.pipeline.view_projection import blend_views, moved_cameras
+from backend.pipeline.view_projection import blend_views
 
 FIELD_MAP_SIZE = 256
 """Largest map sampled from the field itself: about a sample for each cell of the isosurface's grid."""
@@ -56,12 +57,15 @@ def bake_textures(
     views: Views,
     foreground: Foreground,
     size: int,
+    camera: Cameras,
     progress: Progress,
     materials: MaterialImages | None = None,
     guide: NormalGuide | None = None,
 ) -> TexturedMesh:
     """The mesh with UVs, tangents and four maps of `size` texels a side.
 
+    `camera` is the one that took the foreground crop, in the mesh's frame. The field and the views are asked
+    where they have the surface, which may lie elsewhere (`Mesh.field_vertices`).
     `materials`, seen in the views or, where there are none, in the foreground, go before the field's, and so
     do the `guide`'s normals.
     """
@@ -69,28 +73,37 @@ def bake_textures(
     progress.advance("textures", 0.2)
     vertices, normals = mesh.vertices[atlas.source_vertex], mesh.normals[atlas.source_vertex]
     tangents = vertex_tangents(vertices, atlas.faces, normals, atlas.uvs)
-    field_maps = _sample_field(mesh, field, atlas, min(size, FIELD_MAP_SIZE), progress).resized(size)
+    there = _FieldSurface.of(mesh, atlas)
+    field_maps = _sample_field(there, mesh, field, atlas, min(size, FIELD_MAP_SIZE), progress).resized(size)
 
     texels = rasterise_texels(atlas.uvs, atlas.faces, size)
-    points = texels.hits.interpolate(atlas.faces, vertices)
-    texel_normals = texels.hits.interpolate(atlas.faces, normals)
-    scene, unit_normals = RayScene(mesh.vertices, mesh.faces), unit(texel_normals)
+    field_points, field_normals, field_tangents = (
+        texels.hits.interpolate(atlas.faces, values)
+        for values in (there.vertices, there.normals, there.tangents)
+    )
+    unit_normals = unit(field_normals)
+    scene = RayScene(mesh.field_vertices, mesh.faces)
     seen_by = moved_cameras(views.cameras.to("cpu"), mesh.model_scale, mesh.model_offset)
     world_normals = unit(field_maps.normal.reshape(-1, 3)[texels.index])
     if guide is not None:
-        world_normals = guide.normals_at(seen_by, scene, points, unit_normals, world_normals)
-    local_normals = to_tangent_space(
-        world_normals, texel_normals, texels.hits.interpolate(atlas.faces, tangents)
-    )
-    progress.advance("textures", 0.6)
+        world_normals = guide.normals_at(seen_by, scene, field_points, unit_normals, world_normals)
+    # Detail is relative to the surface, so it goes along with the surface.
+    local_normals = to_tangent_space(world_normals, field_normals, field_tangents)
+    progress.advance("textures", 0.7)
 
-    alpha = np.ascontiguousarray(foreground.image[..., 3])
-    camera = register_reference(mesh.vertices, mesh.faces, alpha, views.elevation_degrees)
-    progress.advance("textures", 0.75)
+    points = texels.hits.interpolate(atlas.faces, vertices)
+    from_reference = partial(
+        project_image,
+        camera=camera,
+        scene=RayScene(mesh.vertices, mesh.faces),
+        points=points,
+        normals=unit(texels.hits.interpolate(atlas.faces, normals)),
+        feather=REFERENCE_FEATHER,
+    )
     pictures = views.rgba.detach().float().cpu().permute(0, 2, 3, 1).contiguous().numpy()
     layers = (
-        blend_views(pictures, seen_by, scene, points, unit_normals),
-        project_image(foreground.image, camera, scene, points, unit_normals, REFERENCE_FEATHER),
+        blend_views(pictures, seen_by, scene, field_points, unit_normals),
+        from_reference(foreground.image),
     )
     progress.advance("textures", 0.9)
     colour = field_maps.albedo.reshape(-1, 3)[texels.index]
@@ -99,9 +112,9 @@ def bake_textures(
     material, source = _without_model(field_maps)
     if materials is not None:
         seen = (
-            blend_views(materials.images, seen_by, scene, points, unit_normals)
+            blend_views(materials.images, seen_by, scene, field_points, unit_normals)
             if len(pictures)
-            else project_image(materials.images[0], camera, scene, points, unit_normals, REFERENCE_FEATHER)
+            else from_reference(materials.images[0])
         )
         values, source = spread_over_surface(seen, materials.model)
         material = texels.paint(values)
@@ -124,6 +137,21 @@ def bake_textures(
 
 
 @dataclass(frozen=True)
+class _FieldSurface:
+    """The vertices of an atlas where the field has them, in the mesh's frame."""
+
+    vertices: Float32[np.ndarray, "vertex 3"]
+    normals: Float32[np.ndarray, "vertex 3"]
+    tangents: Float32[np.ndarray, "vertex 4"]
+
+    @classmethod
+    def of(cls, mesh: Mesh, atlas: UvMesh) -> _FieldSurface:
+        vertices = mesh.field_vertices[atlas.source_vertex]
+        normals = vertex_normals(mesh.field_vertices, mesh.faces)[atlas.source_vertex]
+        return cls(vertices, normals, vertex_tangents(vertices, atlas.faces, normals, atlas.uvs))
+
+
+@dataclass(frozen=True)
 class _FieldMaps:
     """The field over the atlas; nothing is missing outside the islands."""
 
@@ -141,13 +169,15 @@ class _FieldMaps:
         return _FieldMaps(resize(self.albedo), resize(self.normal), material)
 
 
-def _sample_field(mesh: Mesh, field: Field, atlas: UvMesh, size: int, progress: Progress) -> _FieldMaps:
+def _sample_field(
+    there: _FieldSurface, mesh: Mesh, field: Field, atlas: UvMesh, size: int, progress: Progress
+) -> _FieldMaps:
     texels = rasterise_texels(atlas.uvs, atlas.faces, size)
-    points = texels.hits.interpolate(atlas.faces, mesh.vertices[atlas.source_vertex])
+    points = texels.hits.interpolate(atlas.faces, there.vertices)
     points = (points * mesh.model_scale + mesh.model_offset).astype(np.float32)
     gradient = gradient_normals(batched_sdf(field), points, NORMAL_STEP * field.half_extent)
     # Where the field is flat or turns far from the smoothed mesh, its gradient is noise.
-    smooth = unit(texels.hits.interpolate(atlas.faces, mesh.normals[atlas.source_vertex]))
+    smooth = unit(texels.hits.interpolate(atlas.faces, there.normals))
     noise = np.einsum("pi,pi->p", gradient, smooth) < LEAST_AGREEMENT
     gradient[noise] = smooth[noise]
     progress.advance("textures", 0.4)

@@ -170,7 +170,7 @@ def _agreement(asset: Asset) -> float | None:
     if not len(asset.views.rgba):
         return None
     mesh = asset.mesh
-    in_model = (mesh.vertices * mesh.model_scale + mesh.model_offset).astype(np.float32)
+    in_model = (mesh.field_vertices * mesh.model_scale + mesh.model_offset).astype(np.float32)
     scene, cameras = RayScene(in_model, mesh.faces), asset.views.cameras.to("cpu")
     overlaps = []
     for index, alpha in enumerate(asset.views.rgba[:, 3].detach().float().cpu().numpy()):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 from jaxtyping import Float32
 
 from backend.geometry.cameras import Cameras
@@ -36,10 +35,3 @@ def blend_views(
         total += seen.colour * weight[:, None]
         weights += weight
     return Projection(total / np.maximum(weights, 1e-9)[:, None], weights / (weights + UNSEEN_WEIGHT))
-
-
-def moved_cameras(cameras: Cameras, scale: float, offset: Float32[np.ndarray, " 3"]) -> Cameras:
-    """The same pictures of the object brought to (position - offset) / scale."""
-    poses = cameras.camera_to_world.clone()
-    poses[:, :3, 3] = (poses[:, :3, 3] - torch.from_numpy(offset)) / scale
-    return Cameras(poses, cameras.focal, cameras.centre)

@@ -223,12 +223,9 @@ def render_dataset(
 def _positions(camera: Cameras, depth: np.ndarray) -> np.ndarray:
     """World position behind each pixel, zero where depth is zero."""
     size = len(depth)
-    steps = (np.arange(size) + 0.5) / size * 2 - 1
-    x, y = np.meshgrid(steps, -steps)
-    focal, centre = float(camera.focal[0]), camera.centre[0].numpy()
-    local = np.stack([(x - centre[0]) / focal * depth, (y - centre[1]) / focal * depth, -depth], axis=-1)
-    matrix = camera.camera_to_world[0].numpy()
-    world = local @ matrix[:3, :3].T + matrix[:3, 3]
+    steps = (torch.arange(size) + 0.5) / size * 2 - 1
+    ndc = torch.stack(torch.meshgrid(steps, -steps, indexing="xy"), dim=-1).reshape(1, -1, 2)
+    world = camera.unproject(ndc, torch.from_numpy(depth).reshape(1, -1)).numpy().reshape(size, size, 3)
     return world * (depth > 0)[..., None]
 
 

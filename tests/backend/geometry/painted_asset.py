@@ -7,6 +7,7 @@ import torch
 
 from backend.geometry.cameras import orbit_cameras, six_view_cameras
 from backend.pipeline.mesh import extract_mesh
+from backend.pipeline.reference_fit import fit_to_reference
 from backend.pipeline.stage_data import Foreground, Mesh, TexturedMesh, Views
 from backend.pipeline.textures import bake_textures
 from tests.backend.geometry.analytic_fields import AnalyticField, SilentProgress
@@ -32,7 +33,9 @@ def bake_painted(
     views = Views(torch.from_numpy(_on_magenta(pictures)).permute(0, 3, 1, 2), cameras, ELEVATION - 4)
     reference = paint_pictures(mesh, orbit_cameras([0.0], [ELEVATION], 2.5), reference_size)
     foreground = Foreground(_on_magenta(reference)[0], 0.85, "alpha")
-    return mesh, bake_textures(mesh, field, views, foreground, size, SilentProgress()), views, foreground
+    mesh, camera = fit_to_reference(mesh, foreground, ELEVATION - 4, SilentProgress())
+    textured = bake_textures(mesh, field, views, foreground, size, camera, SilentProgress())
+    return mesh, textured, views, foreground
 
 
 def _on_magenta(pictures: np.ndarray) -> np.ndarray:

@@ -113,3 +113,10 @@ def test_reduced_precision_around_it_does_not_blur_a_projection() -> None:
     assert torch.equal(ndc, VARIED.project(points)[0])
     assert torch.equal(depth, VARIED.project(points)[1])
     assert torch.equal(directions, VARIED.rays(4)[1])
+
+
+def test_unproject_undoes_project() -> None:
+    cameras = orbit_cameras([0.0, 130.0], [20.0, -35.0], 2.5, [30.0, 45.0], centre=(0.1, -0.2))
+    points = torch.rand(50, 3, generator=torch.Generator().manual_seed(0)) - 0.5
+    again = cameras.unproject(*cameras.project(points))
+    torch.testing.assert_close(again, points.expand(2, 50, 3), atol=1e-5, rtol=0)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from backend.geometry.cameras import orbit_cameras, six_view_cameras
+from backend.geometry.cameras import moved_cameras, orbit_cameras, six_view_cameras
 from backend.geometry.projection import Projection
 from backend.geometry.texels import rasterise_texels
 from backend.models.interfaces import OnFraction
@@ -41,16 +41,20 @@ class RednessAndHeight:
         return torch.stack([images[:, 0], upper], dim=1)
 
 
+CAMERA = orbit_cameras([0.0], [0.0], 2.5)
+
+
 def bake(field: Field, model: RednessAndHeight | None, *, with_views: bool) -> TexturedMesh:
     mesh = extract_mesh(field, 1500, SilentProgress(), resolution=64)
-    reference = paint_pictures(mesh, orbit_cameras([0.0], [0.0], 2.5), 128)[0]
+    reference = paint_pictures(mesh, CAMERA, 128)[0]
     foreground, views = Foreground(reference, 0.85, "alpha"), no_views()[0]
     if with_views:
         cameras = six_view_cameras(2.6)
         pictures = torch.from_numpy(paint_pictures(mesh, cameras, 96)).permute(0, 3, 1, 2)
         views = Views(pictures, cameras, 0.0)
     materials = estimate_materials(foreground, views, model, 5, SilentProgress())
-    return bake_textures(mesh, field, views, foreground, 128, SilentProgress(), materials)
+    camera = moved_cameras(CAMERA, mesh.model_scale, mesh.model_offset)
+    return bake_textures(mesh, field, views, foreground, 128, camera, SilentProgress(), materials)
 
 
 def texels_of(textured: TexturedMesh) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -5,7 +5,7 @@ from functools import cache
 import numpy as np
 import torch
 
-from backend.geometry.cameras import six_view_cameras
+from backend.geometry.cameras import moved_cameras, six_view_cameras
 from backend.geometry.field_queries import batched_sdf, gradient_normals
 from backend.geometry.follow_normals import MOST_MOVED, follow_normals
 from backend.geometry.isosurface import extract_isosurface
@@ -63,7 +63,8 @@ def test_the_normal_map_takes_them_on_too() -> None:
     reference = paint_pictures(mesh, CAMERAS[[0]], 96)[0]
     foreground, errors = Foreground(reference, 0.85, "alpha"), []
     for guide in (None, normal_guide(views, normal_views)):
-        textured = bake_textures(mesh, SMOOTH, views, foreground, 128, SilentProgress(), None, guide)
+        camera = moved_cameras(CAMERAS[[0]], mesh.model_scale, mesh.model_offset)
+        textured = bake_textures(mesh, SMOOTH, views, foreground, 128, camera, SilentProgress(), None, guide)
         texels = rasterise_texels(textured.uvs, textured.faces, 128)
         points, normals, tangents = (
             texels.hits.interpolate(textured.faces, values)
