@@ -10,6 +10,7 @@ A job is frozen: each change is a method that returns the next job. The store nu
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from backend.protocol import (
@@ -49,8 +50,10 @@ class Job:
     """The parameters; its image is empty here, because the bytes lie in the store."""
     sequence: int = 0
     state: str = QUEUED
-    stage: str | None = None
+    begun: tuple[str, ...] = ()
+    """The stages that the variant at work has come to."""
     stage_fraction: float = 0.0
+    """Of the last of them."""
     variant: int = 0
     """Index of the variant at work."""
     artifacts: tuple[ArtifactInfo, ...] = ()
@@ -58,6 +61,10 @@ class Job:
     attempts: int = 0
     """How often a worker has begun it."""
     cancel_requested: bool = False
+
+    @property
+    def stage(self) -> str | None:
+        return self.begun[-1] if self.begun else None
 
     @property
     def ended(self) -> bool:
@@ -69,7 +76,8 @@ class Job:
 
     def advanced(self, stage: str, fraction: float, variant: int = 0) -> Job:
         self._require(RUNNING)
-        return replace(self, stage=stage, stage_fraction=min(max(fraction, 0.0), 1.0), variant=variant)
+        begun = with_stage(self.begun if variant == self.variant else (), stage)
+        return replace(self, begun=begun, stage_fraction=min(max(fraction, 0.0), 1.0), variant=variant)
 
     def previewed(self, artifact: ArtifactInfo) -> Job:
         """A new artifact, or a newer one under the same name."""
@@ -83,7 +91,7 @@ class Job:
         return replace(
             self,
             state=SUCCEEDED,
-            stage=STAGES[-1],
+            begun=with_stage(self.begun, STAGES[-1]),
             stage_fraction=1.0,
             variant=self.request.variants - 1,
             artifacts=results,
@@ -107,7 +115,7 @@ class Job:
     def requeued(self) -> Job:
         """Back to the start; the next attempt replaces the previews."""
         self._require(RUNNING)
-        return replace(self, state=QUEUED, stage=None, stage_fraction=0.0, variant=0)
+        return replace(self, state=QUEUED, begun=(), stage_fraction=0.0, variant=0)
 
     def status(self, queue_position: int | None) -> JobStatus:
         """What crosses the wire."""
@@ -117,7 +125,7 @@ class Job:
             state=self.state,
             stage=self.stage,
             stage_fraction=self.stage_fraction,
-            fraction=overall_fraction(self.stage, self.stage_fraction, self.variant, self.request.variants),
+            fraction=overall_fraction(self.begun, self.stage_fraction, self.variant, self.request.variants),
             queue_position=queue_position,
             variant=self.variant,
             artifacts=list(self.artifacts),
@@ -131,9 +139,22 @@ class Job:
             )
 
 
-def overall_fraction(stage: str | None, stage_fraction: float, variant: int = 0, variants: int = 1) -> float:
-    """Share of the whole job that is done when `stage_fraction` of `stage` of the variant is."""
-    if stage is None:
+def with_stage(begun: tuple[str, ...], stage: str) -> tuple[str, ...]:
+    """The stages begun once `stage` is."""
+    return begun if stage in begun else (*begun, stage)
+
+
+def overall_fraction(
+    begun: Sequence[str], stage_fraction: float, variant: int = 0, variants: int = 1
+) -> float:
+    """Share of the whole job that is done when `stage_fraction` of the last stage begun is.
+
+    Stages that were passed over are none of this job's: a route may leave some out.
+    """
+    if not begun:
         return 0.0
-    before = sum(STAGE_SHARES[earlier] for earlier in STAGES[: STAGES.index(stage)])
-    return min((variant + before + STAGE_SHARES[stage] * stage_fraction) / variants, 1.0)
+    *done, stage = begun
+    skipped = [known for known in STAGES[: STAGES.index(stage)] if known not in done]
+    passed = sum(STAGE_SHARES[earlier] for earlier in done) + STAGE_SHARES[stage] * stage_fraction
+    whole = 1 - sum(STAGE_SHARES[missing] for missing in skipped)
+    return min((variant + passed / whole) / variants, 1.0)

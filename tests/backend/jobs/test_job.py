@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
@@ -89,15 +90,40 @@ def test_only_success_shows_results(end: str) -> None:
 
 
 def test_overall_fraction_grows_through_the_stages_to_one() -> None:
-    values = [overall_fraction(stage, fraction) for stage in STAGES for fraction in (0.0, 0.5, 1.0)]
-    assert values == sorted(values)
-    assert (values[0], values[-1]) == (0.0, pytest.approx(1.0))
+    assert _bar(STAGES) == sorted(_bar(STAGES))
+    assert (_bar(STAGES)[0], _bar(STAGES)[-1]) == (0.0, pytest.approx(1.0))
     assert tuple(STAGE_SHARES) == STAGES
 
 
+def test_stages_that_a_route_leaves_out_leave_no_gap() -> None:
+    without_views = [stage for stage in STAGES if stage not in ("views", "normals")]
+    values = _bar(without_views)
+    assert values == sorted(values)
+    assert values[-1] == pytest.approx(1.0)
+    assert max(after - before for before, after in itertools.pairwise(values)) < 0.3
+
+
+def test_each_variant_begins_its_stages_anew() -> None:
+    job = Job("id", JobRequest(image="", variants=2)).started()
+    for variant in (0, 1):
+        for stage in ("foreground", "field"):
+            job = job.advanced(stage, 0.5, variant)
+    assert job.begun == ("foreground", "field")
+
+
+def _bar(stages: Sequence[str]) -> list[float]:
+    return [
+        overall_fraction(stages[: count + 1], fraction)
+        for count in range(len(stages))
+        for fraction in (0.0, 0.5, 1.0)
+    ]
+
+
 def test_variants_share_the_job() -> None:
-    job = Job("id", JobRequest(image="", variants=4)).started().advanced("views", 0.0, variant=2)
-    first = overall_fraction("views", 0.0)
+    job = Job("id", JobRequest(image="", variants=4)).started()
+    for stage in ("foreground", "views"):
+        job = job.advanced(stage, 0.0, variant=2)
+    first = overall_fraction(["foreground", "views"], 0.0)
     assert job.status(None).fraction == pytest.approx((2 + first) / 4)
     assert job.status(None).variant == 2
     assert job.requeued().status(None).fraction == 0
