@@ -20,6 +20,16 @@ OnFraction = Callable[[float], None]
 
 
 @dataclass(frozen=True)
+class SeenSurfaces:
+    """What lies behind the reference's pixels that show the object, in the model frame."""
+
+    front: Float[Tensor, "pixel 3"]
+    """Position of the first surface."""
+    back: Float[Tensor, "pixel 3"]
+    """Position of the last one."""
+
+
+@dataclass(frozen=True)
 class GeneratedViews:
     """What a multi-view model makes of a reference image."""
 
@@ -27,6 +37,8 @@ class GeneratedViews:
     """sRGB, straight alpha, in [0, 1]."""
     elevation_degrees: float
     """Estimated for the reference view."""
+    seen: SeenSurfaces | None = None
+    """From models that locate what the reference shows."""
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from jaxtyping import Float, Float32, Int32, UInt8
 from torch import Tensor
 
 from backend.geometry.cameras import Cameras, six_view_cameras
+from backend.models.interfaces import SeenSurfaces
 from backend.protocol import MULTIVIEW
 
 STAGES = ("foreground", "views", "normals", "field", "mesh", "textures", "export")
@@ -71,6 +72,8 @@ class Views:
     cameras: Cameras
     elevation_degrees: float
     """Elevation of the reference view: estimated, or 0 in a frame that is the reference camera's own."""
+    seen: SeenSurfaces | None = None
+    """From a pack whose models locate what the reference shows."""
 
 
 @dataclass(frozen=True)

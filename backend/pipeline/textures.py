@@ -48,7 +48,7 @@ NORMAL_STEP = 1 / 64
 network of reduced precision does not show."""
 LEAST_AGREEMENT = 0.7
 """Least cosine between the field's normal and the mesh's for the former to be believed."""
-REFERENCE_FEATHER = Feather(cosine=(0.15, 0.5), edge=(0.004, 0.025))
+REFERENCE_FEATHER = Feather(cosine=(0.1, 0.25), edge=(0.0, 0.005))
 
 
 def bake_textures(

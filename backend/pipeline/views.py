@@ -34,7 +34,7 @@ def generate_views(foreground: Foreground, pack: Pack, options: Options, progres
             seed=options.seed,
             on_step=on_step,
         )
-    return Views(generated.rgba, model.cameras.to(pack.device), generated.elevation_degrees)
+    return Views(generated.rgba, model.cameras.to(pack.device), generated.elevation_degrees, generated.seen)
 
 
 def reference_tensor(foreground: Foreground, size: int) -> Float[Tensor, "4 size size"]:

@@ -25,7 +25,9 @@ class Draft:
     reference: Float[Tensor, "batch 4 h w"]
     """The reference image at the views' resolution."""
     front: Float[Tensor, "batch 3 h w"]
-    """Object coordinates of its pixels."""
+    """Object coordinates of its pixels: of the first surface behind each, ..."""
+    back: Float[Tensor, "batch 3 h w"]
+    """... and of the last."""
     rgba: Float[Tensor, "batch 6 4 h w"]
     positions: Float[Tensor, "batch 6 3 h w"]
     """World position seen by each covered pixel; zero elsewhere."""
@@ -75,6 +77,7 @@ def draft_views(
     return Draft(
         small,
         front,
+        back,
         rgba,
         seen,
         _normals_of(seen, alpha, cameras.to(reference.device)),

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from backend.geometry.cameras import Cameras
-from backend.models.interfaces import GeneratedViews, OnStep
+from backend.models.interfaces import GeneratedViews, OnStep, SeenSurfaces
 from backend.models.multiview.draft import Draft, Draftsman
 from backend.models.multiview.nano_denoiser import (
     COLOUR,
@@ -80,7 +80,9 @@ class NanoViewModel:
             on_step(done, total, decode_colour(clean[0]))
 
         clean = _denoise(predict, encode_colour(draft.rgba), VIEW_START, steps, seed, show)
-        return GeneratedViews(decode_colour(clean[0]), float(draft.elevation[0]))
+        shown = draft.reference[0, 3] > 0.5
+        seen = SeenSurfaces(draft.front[0, :, shown].T, draft.back[0, :, shown].T)
+        return GeneratedViews(decode_colour(clean[0]), float(draft.elevation[0]), seen)
 
 
 class NanoNormalModel:
