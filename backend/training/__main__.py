@@ -52,7 +52,7 @@ from backend.training.train_views import NormalTask, ViewTask
 MODELS = ("coordinates", "views", "normals", "reconstructor")
 _ORDER = ("render", "references", "coordinates", "views", "normals", "generate", "reconstructor", "export")
 _DEFAULTS = {
-    "coordinates": TrainOptions(steps=10000, batch=16, learning_rate=1e-3, cooldown=0.4, validate_every=500),
+    "coordinates": TrainOptions(steps=10000, batch=32, learning_rate=1e-3, cooldown=0.4, validate_every=500),
     "views": TrainOptions(steps=3600, batch=4, learning_rate=1e-3, cooldown=0.4),
     "normals": TrainOptions(steps=1260, batch=4, learning_rate=1e-3, cooldown=0.4),
     "reconstructor": TrainOptions(steps=3700, batch=4, learning_rate=7e-4, cooldown=0.4, validate_every=500),

@@ -49,6 +49,16 @@ def test_equal_seeds_give_equal_views_bit_for_bit(pack: Pack) -> None:
     assert not torch.equal(normals(pack)[0], normals(pack, seed=4)[0])
 
 
+def test_the_surfaces_behind_the_object_come_along(pack: Pack) -> None:
+    seen = pack.multiview.generate(REFERENCE, steps=1, guidance=1.0, seed=0, on_step=silent).seen
+    assert seen is not None
+    draft = pack.multiview.draftsman(REFERENCE)
+    rows, columns = (draft.reference[0, 3] > 0.5).nonzero(as_tuple=True)
+    assert len(seen.front) == len(seen.back) == len(rows) > 50
+    assert torch.equal(seen.front, draft.front[0, :, rows, columns].T)
+    assert torch.equal(seen.back, draft.back[0, :, rows, columns].T)
+
+
 def test_views_are_images_and_normals_unit_vectors(pack: Pack) -> None:
     rgba = generate(pack)
     assert rgba.shape == (6, 4, SIZE, SIZE)

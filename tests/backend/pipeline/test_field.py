@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from backend.models.interfaces import SeenSurfaces
 from backend.packs.loading import Pack
 from backend.pipeline.field import reconstruct_field
 from backend.pipeline.stage_data import Field, FieldSamples, NormalViews, Views
@@ -32,6 +33,15 @@ def test_the_field_is_the_views_object(pack: Pack, depth: bool) -> None:
     inside, truth = field.sdf(POINTS) < 0, POINTS.norm(dim=1) < RADIUS
     assert float((inside & truth).sum() / (inside | truth).sum()) > 0.85
     assert field.half_extent >= 0.5, "the model frame's sphere must fit in"
+
+
+def test_what_the_reference_shows_and_the_views_lost_is_in_the_field(pack: Pack) -> None:
+    truth, far = true_views(), torch.tensor([[0.0, RADIUS + 0.1, 0.01]])
+    seen = SeenSurfaces(far, far * torch.tensor([1.0, 1.0, -1.0]))
+    field = reconstruct_field(
+        Views(truth.rgba, CAMERAS, ELEVATION, seen), NormalViews(truth.normals, truth.depth), pack, Recorder()
+    )
+    assert float(field.sdf(far)) < 0 < float(reconstruct(pack).sdf(far))
 
 
 def test_samples_are_single_precision_and_agree_with_the_distance(pack: Pack) -> None:
