@@ -55,7 +55,7 @@ _DEFAULTS = {
     "coordinates": TrainOptions(steps=10000, batch=32, learning_rate=1e-3, cooldown=0.4, validate_every=500),
     "views": TrainOptions(steps=3600, batch=4, learning_rate=1e-3, cooldown=0.4),
     "normals": TrainOptions(steps=1260, batch=4, learning_rate=1e-3, cooldown=0.4),
-    "reconstructor": TrainOptions(steps=3700, batch=4, learning_rate=7e-4, cooldown=0.4, validate_every=500),
+    "reconstructor": TrainOptions(steps=4700, batch=4, learning_rate=7e-4, cooldown=0.4, validate_every=500),
 }
 
 
