@@ -19,9 +19,18 @@ from backend.geometry.ray_scene import RayScene
 from backend.geometry.register_reference import mask_iou
 from backend.geometry.render import cast_camera
 
-MASK_SIZE = 160
+MASK_SIZE = 256
 """Side of the silhouettes compared, pixels."""
-SCHEDULE = ((0.2, 0.25), (0.12, 0.18), (0.08, 0.12), (0.05, 0.08), (0.03, 0.06), (0.03, 0.05))
+SCHEDULE = (
+    (0.2, 0.25),
+    (0.12, 0.18),
+    (0.08, 0.12),
+    (0.05, 0.08),
+    (0.03, 0.06),
+    (0.03, 0.05),
+    (0.02, 0.04),
+    (0.015, 0.03),
+)
 """How far along the image a displacement carries, and the largest displacement, of each round, NDC."""
 LIKE_DIRECTION = 0.5
 """Least cosine between the outward directions of outlines that may belong together."""
