@@ -1,8 +1,8 @@
 """Parts of the object that the reference shows and the field lacks.
 
 Thin parts get lost on the way over six small views: what no view shows, no field has. Where everything
-behind a pixel of the reference, from its first surface to its last, lies outside the field's solid, that
-column is added to it.
+behind a pixel of the reference, from its first surface to its last, lies well outside the field's solid,
+that column is added to it.
 """
 
 from __future__ import annotations
@@ -20,8 +20,13 @@ COLUMN_POINTS = 24
 """Of each pixel: closer to each other than they are thick in all but the deepest columns."""
 COLUMN_RADIUS = 0.012
 """Model units: a little more than half of the distance between the reference's pixels; columns join."""
-LACKING = 0.004
-"""Model units that a column must stay away from the field's solid to be taken for lost."""
+LOST = 0.03
+"""Model units that a column must stay away from the field's solid to be taken for a lost part's: along every
+outline the field ends a little early or late, and what is added there shows as thorns."""
+JOINT = 0.004
+"""The same for the columns beside lost ones that join these to the solid."""
+BESIDE = 0.04
+"""Largest distance between the middles of columns that lie beside each other, model units."""
 
 
 def complete_field(field: Field, seen: SeenSurfaces) -> Field:
@@ -31,8 +36,13 @@ def complete_field(field: Field, seen: SeenSurfaces) -> Field:
     columns = front[:, None] + share * (back - front)[:, None]
     with torch.inference_mode():
         distance = field.sdf(columns.reshape(-1, 3)).reshape(columns.shape[:2])
-    lost = columns[distance.amin(1) > LACKING]
-    return _CompletedField(field, lost.reshape(-1, 3).numpy()) if len(lost) else field
+    away, middle = distance.amin(1).numpy(), ((front + back) / 2).numpy()
+    lost = away > LOST
+    if not lost.any():
+        return field
+    to_lost, _ = cKDTree(middle[lost]).query(middle)
+    added = columns.numpy()[(away > JOINT) & (to_lost < BESIDE)]
+    return _CompletedField(field, added.reshape(-1, 3))
 
 
 class _CompletedField:
