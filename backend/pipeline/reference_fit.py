@@ -23,11 +23,10 @@ def fit_to_reference(
     """
     alpha = np.ascontiguousarray(foreground.image[..., 3])
     camera = register_reference(mesh.vertices, mesh.faces, alpha, elevation_degrees)
-    progress.advance("textures", 0.1)
+    progress.advance("mesh", 1.0)  # for whoever cancels: this is part of that stage
     fitted = fit_silhouette(mesh.vertices, mesh.faces, camera, alpha)
     scale, offset = bounding_frame(fitted)
     vertices = (fitted - offset) / np.float32(scale)
-    progress.advance("textures", 0.15)
     return (
         replace(
             mesh,
