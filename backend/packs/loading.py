@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from importlib import import_module
 from pathlib import Path
 
@@ -74,16 +75,12 @@ class NanoModules:
     normals: NanoNormalControl
     reconstructor: NanoVoxelReconstructor
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(field.name for field in fields(self))
+
     def by_file(self) -> dict[str, nn.Module]:
-        return {
-            f"{name}.safetensors": module
-            for name, module in (
-                ("coordinates", self.coordinates),
-                ("views", self.views),
-                ("normals", self.normals),
-                ("reconstructor", self.reconstructor),
-            )
-        }
+        return {f"{name}.safetensors": getattr(self, name) for name in self.names}
 
 
 def build_nano(preset: NanoPreset) -> NanoModules:
@@ -168,10 +165,19 @@ def load_nano(folder: Path, manifest: PackManifest, device: torch.device) -> Pac
     """
     preset = read_preset(folder / CONFIG_NAME)
     modules = build_nano(preset)
-    for file, module in modules.by_file().items():
-        weights = dequantise(read_tensors(folder / file))
-        load_strictly(module, weights, origin=str(folder / file))
+    load_weights(modules, modules.names, folder)
     return assemble_nano(modules, preset, device, name=folder.name, revision=manifest.revision)
+
+
+def load_weights(modules: NanoModules, names: Sequence[str], folder: Path) -> None:
+    """Fill the named networks from a pack's eight-bit files.
+
+    Raises:
+        PackError: a file is missing or does not fit its network.
+    """
+    for name in names:
+        file = folder / f"{name}.safetensors"
+        load_strictly(getattr(modules, name), dequantise(read_tensors(file)), origin=str(file))
 
 
 def save_nano(modules: NanoModules, preset: NanoPreset, folder: Path) -> None:

@@ -10,6 +10,8 @@ reconstructor  the field; --generated mixes those views in
 export         write the weights and the manifest to --pack
 all            the above in order
 
+With --start PACK what has no checkpoint in --work yet goes on from that pack's weights.
+
 gallery        pictures of what the models learn from, into --out
 check-labels   whether the labels of some objects of --data agree with their silhouettes
 """
@@ -30,7 +32,7 @@ from backend.errors import BozzettoError, OptionError
 from backend.models.multiview.nano_denoiser import NanoNormalControl
 from backend.models.multiview.nano_sampler import make_scheduler
 from backend.models.presets import NANO
-from backend.packs.loading import assemble_nano, build_nano, save_nano
+from backend.packs.loading import NanoModules, assemble_nano, build_nano, load_weights, save_nano
 from backend.packs.manifest import PACKS_FOLDER, write_manifest
 from backend.training.dataset import REFERENCES, Example, RenderedDataset
 from backend.training.gallery import write_gallery
@@ -52,7 +54,9 @@ from backend.training.train_views import NormalTask, ViewTask
 MODELS = ("coordinates", "views", "normals", "reconstructor")
 _ORDER = ("render", "references", "coordinates", "views", "normals", "generate", "reconstructor", "export")
 _DEFAULTS = {
-    "coordinates": TrainOptions(steps=10000, batch=32, learning_rate=1e-3, cooldown=0.4, validate_every=500),
+    "coordinates": TrainOptions(
+        steps=10000, batch=32, learning_rate=1e-3, cooldown=0.4, validate_every=500, validation=384
+    ),
     "views": TrainOptions(steps=3600, batch=4, learning_rate=1e-3, cooldown=0.4),
     "normals": TrainOptions(steps=1260, batch=4, learning_rate=1e-3, cooldown=0.4),
     "reconstructor": TrainOptions(steps=4700, batch=4, learning_rate=7e-4, cooldown=0.4, validate_every=500),
@@ -103,6 +107,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--steps", type=int, help="training steps in all (a resumed run goes on to this)")
     parser.add_argument("--batch", type=int)
     parser.add_argument("--learning-rate", type=float)
+    parser.add_argument(
+        "--cooldown", type=float, help="share of the steps over which the rate falls to zero at the end"
+    )
+    parser.add_argument(
+        "--start", type=Path, metavar="PACK", help="folder of a nano pack whose weights training goes on from"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--generated", action="store_true", help="give the reconstructor generated views half of the time"
@@ -155,11 +165,13 @@ def _train(what: str, arguments: argparse.Namespace, samples: Path) -> None:
     precision = autocast_dtype(device) or torch.float32
     folder = arguments.work / "nano"
     modules = build_nano(NANO)
+    resumed = (folder / f"{what}.pt").exists()
+    if arguments.start is not None and not resumed:
+        load_weights(modules, (what,), arguments.start)
     for name in _NEEDS[what]:
-        step = load_averaged(getattr(modules, name), folder / f"{name}.pt")
+        print(f"Using {name} {_load_trained(modules, name, arguments)}.")
         getattr(modules, name).to(device)
-        print(f"Using {name} as of step {step}.")
-    if what == "normals":
+    if what == "normals" and arguments.start is None:
         # A ControlNet starts as a copy of the trained denoiser's encoder; build_nano copied a random one.
         modules = replace(modules, normals=NanoNormalControl(modules.views))
     task: Task[Batch]
@@ -174,14 +186,14 @@ def _train(what: str, arguments: argparse.Namespace, samples: Path) -> None:
         seed=arguments.seed,
         **{
             name: value
-            for name in ("steps", "batch", "learning_rate")
+            for name in ("steps", "batch", "learning_rate", "cooldown")
             if (value := getattr(arguments, name)) is not None
         },
     )
     print(f"Training {what} on {describe(device)} for {options.steps} steps of {options.batch} samples.")
 
     if what == "coordinates":
-        if not (folder / "coordinates.pt").exists():
+        if arguments.start is None and not resumed:
             load_pretrained(modules.coordinates.trunk)
         train(
             CoordinateTask(modules.coordinates, precision),
@@ -210,10 +222,19 @@ def _reference_images(work: Path, held_out: bool) -> ExampleSource[HasReference]
     return ConcatDataset([references, RenderedDataset(work / "data", validation=False)])
 
 
+def _load_trained(modules: NanoModules, name: str, arguments: argparse.Namespace) -> str:
+    """Fill one network from its checkpoint, or from the pack to start from; returns which, in words."""
+    checkpoint = arguments.work / "nano" / f"{name}.pt"
+    if arguments.start is not None and not checkpoint.exists():
+        load_weights(modules, (name,), arguments.start)
+        return f"of {arguments.start}"
+    return f"as of step {load_averaged(getattr(modules, name), checkpoint)}"
+
+
 def _generate(arguments: argparse.Namespace) -> None:
     modules = build_nano(NANO)
     for name in ("coordinates", "views", "normals"):
-        load_averaged(getattr(modules, name), arguments.work / "nano" / f"{name}.pt")
+        _load_trained(modules, name, arguments)
     generate_views_of(
         assemble_nano(modules, NANO, pick_device(), revision="in training"),
         RenderedDataset(arguments.work / "data", validation=False),
@@ -227,7 +248,7 @@ def _generate(arguments: argparse.Namespace) -> None:
 def _export(arguments: argparse.Namespace) -> None:
     modules = build_nano(NANO)
     for name in MODELS:
-        load_averaged(getattr(modules, name), arguments.work / "nano" / f"{name}.pt")
+        _load_trained(modules, name, arguments)
     save_nano(modules, NANO, arguments.pack)
     manifest = write_manifest(
         arguments.pack,

@@ -263,20 +263,21 @@ def _texels(texture: np.ndarray, uv: np.ndarray) -> np.ndarray:
     return texture[row, column].astype(np.float32) / 255
 
 
-def _face_colours(part: Part) -> Float32[np.ndarray, "face 3"]:
+def face_colours(part: Part) -> Float32[np.ndarray, "face 3"]:
+    """The base colour in the middle of each face: sRGB where a texture gives it, else the linear factor."""
     if part.texture is None:
         return part.colour.mean(axis=1)
     return _texels(part.texture, part.uvs.mean(axis=1))
 
 
 def _palette_labels(part: Part) -> Int64[np.ndarray, " face"]:
-    quantised = (_face_colours(part) * 5).round().astype(np.int64)
+    quantised = (face_colours(part) * 5).round().astype(np.int64)
     return np.unique(quantised, axis=0, return_inverse=True)[1].reshape(-1)
 
 
 def _shade_labels(part: Part) -> Int64[np.ndarray, " face"]:
     """Colours are linked when they differ by little, in lightness less than in hue (single linkage)."""
-    quantised = (_face_colours(part) * 24).round().astype(np.int64)
+    quantised = (face_colours(part) * 24).round().astype(np.int64)
     colours, labels = np.unique(quantised, axis=0, return_inverse=True)
     if len(colours) == 1:
         return labels.reshape(-1)

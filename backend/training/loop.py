@@ -42,6 +42,8 @@ class TrainOptions:
     seed: int = 0
     checkpoint_minutes: float = 4.0
     validate_every: int = 250
+    validation: int = 48
+    """Held-out samples to validate on, at most."""
 
 
 ExampleT = TypeVar("ExampleT")
@@ -171,11 +173,11 @@ def train(
 
     training = data(False)
     held_out = data(True)
+    judged = min(options.validation, len(held_out))
     validation = [
         stack([held_out[int(i)] for i in chunk], device)
         for chunk in np.array_split(
-            np.random.default_rng(1).choice(len(held_out), min(48, len(held_out)), replace=False),
-            min(6, len(held_out)),
+            np.random.default_rng(1).choice(len(held_out), judged, replace=False), min(6, judged)
         )
     ]
     values: dict[str, list[float]] = {}

@@ -30,6 +30,7 @@ from backend.training.labels import supervise
 from backend.training.lighting import random_reference_lighting
 from backend.training.procedural import random_model
 from backend.training.rendering import Renderer
+from backend.training.repainting import in_patterns
 from backend.training.shards import shard_path, writing_shard
 from backend.training.throughput import StageClock
 
@@ -43,6 +44,8 @@ _FILLS, _SHIFT = (0.8, 0.9), 0.03
 """How much of a crop an imperfect mask lets the object fill, and how far off its middle (NDC)."""
 PROCEDURAL_SHARE = 0.4
 """Of a dataset's samples."""
+_PATTERNED_SHARE = 0.3
+"""Of the assets."""
 _CATEGORY_SHARE = {"modular": 0.3}
 """Walls, floors and roads are a quarter of the assets and little of what users want."""
 
@@ -89,6 +92,8 @@ def draw_model(source: Source, rng: np.random.Generator) -> Model:
         model = random_model(rng)
     else:
         model = load_model(source.path).with_random_materials(rng, recolour=0.3, shades_together=True)
+        if rng.random() < _PATTERNED_SHARE:
+            model = in_patterns(model, rng)
     return posed(model, rng, stretch=0.2)
 
 

@@ -79,8 +79,9 @@ def _vessel(
 ) -> list[Component]:
     """Outside, and inside at a wall's distance; in every fourth something is filled in."""
     wall = float(rng.uniform(0.06, 0.14))
-    floor = wall * float(rng.uniform(0.6, 1.4))
     height = outline[-1, 1]
+    # A plate is thinner than its rim is wide: its floor must stay below what may be filled in.
+    floor = min(wall * float(rng.uniform(0.6, 1.4)), 0.4 * height)
     inner = outline[outline[:, 1] > floor * 1.2] - np.array([wall, 0.0])
     inner[:, 0] = inner[:, 0].clip(0.02)
     start = np.array(
@@ -90,7 +91,7 @@ def _vessel(
     bowl = np.concatenate([[[0.0, 0.0]], outline, inside[::-1]])
     components = [Component(_with_flutes(revolved(bowl, sections), fluted), 0, kind, Mapping.WRAPPED)]
     if rng.random() < 0.25:
-        level = float(rng.uniform(0.5, 0.92)) * height
+        level = floor + float(rng.uniform(0.5, 0.92)) * (height - floor)
         below = inside[inside[:, 1] < level]
         edge = [float(np.interp(level, inside[:, 1], inside[:, 0])), level]
         # A little wider than the hollow, so that no gap is left at the wall.

@@ -46,6 +46,17 @@ def painted(components: list[Component], rng: np.random.Generator) -> Model:
     return Model(tuple(parts), closed=True).in_sphere()
 
 
+def box_uvs(positions: Float[np.ndarray, "face 3 3"], side: float) -> Float[np.ndarray, "face 3 2"]:
+    """Texture coordinates by projection along the axis that a face looks along most.
+
+    A texture is `side` wide.
+    """
+    across = np.cross(positions[:, 1] - positions[:, 0], positions[:, 2] - positions[:, 0])
+    axis = np.abs(across).argmax(axis=1)
+    others = np.array([[2, 1], [0, 2], [0, 1]])[axis]
+    return np.take_along_axis(positions, others[:, None, :].repeat(3, axis=1), axis=2) / side
+
+
 def _uvs(
     corners: Float[np.ndarray, "face 3 6"], mapping: Mapping, extent: float, repeats: int
 ) -> Float[np.ndarray, "face 3 2"]:
@@ -53,10 +64,7 @@ def _uvs(
     positions = corners[..., :3]
     x, y, z = np.moveaxis(positions, -1, 0)
     if mapping is Mapping.BOX:
-        across = np.cross(positions[:, 1] - positions[:, 0], positions[:, 2] - positions[:, 0])
-        axis = np.abs(across).argmax(axis=1)
-        others = np.array([[2, 1], [0, 2], [0, 1]])[axis]
-        return np.take_along_axis(positions, others[:, None, :].repeat(3, axis=1), axis=2) / extent * repeats
+        return box_uvs(positions, extent / repeats)
     height = y - y.min()
     if mapping is Mapping.UPRIGHT:
         return np.stack([x / extent * repeats, height / max(float(height.max()), 1e-9) * 0.999], axis=-1)

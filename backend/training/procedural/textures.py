@@ -52,6 +52,13 @@ def random_material(rng: Rng, kind: Kind | None = None) -> Material:
     return Material(np.ones(3), first.roughness, first.metallic, colour, surface)
 
 
+def random_shading(rng: Rng) -> UInt8[np.ndarray, "64 64 3"]:
+    """A pattern from white to some darker, slightly tinted shade, to be multiplied with any base colour."""
+    blend = _PATTERNS[rng.integers(len(_PATTERNS))](rng)[..., None]
+    shade = rng.uniform(0.25, 0.9) * rng.uniform(0.8, 1.0, 3)
+    return ((1 + (shade - 1) * blend) * 255).round().astype(np.uint8)
+
+
 def _coordinates() -> tuple[np.ndarray, np.ndarray]:
     """x to the right and y up, in [0, 1)."""
     steps = (np.arange(SIZE) + 0.5) / SIZE

@@ -14,7 +14,7 @@ import backend.packs.loading as loading
 import backend.training.__main__ as command
 from backend.models.layers.efficientnet_lite import EfficientNetLite
 from backend.models.presets import TINY
-from backend.packs.eight_bit import quantise
+from backend.packs.eight_bit import dequantise, quantise
 from backend.packs.loading import load_pack
 from backend.training import pretrained_trunk
 from backend.training.dataset import REFERENCES
@@ -91,6 +91,35 @@ def test_only_a_fresh_net_gets_the_pretrained_trunk(
     shutil.copytree(trained / "references", tmp_path / "references")
     assert command.main(["coordinates", "--steps", "1", "--batch", "1", "--work", str(tmp_path)]) == 0
     assert [type(trunk) for trunk in started] == [EfficientNetLite]
+
+
+def test_a_pack_to_start_from_stands_in_for_every_missing_checkpoint(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "load_pretrained", lambda trunk: pytest.fail("the pack has the trunk"))
+    for folder in ("references", "data"):
+        shutil.copytree(trained / folder, tmp_path / folder)
+    pack = trained / "nano_pack"
+    start = ("--work", str(tmp_path), "--start", str(pack))
+    # At rate zero a network stays what it was.
+    still = ("--steps", "1", "--batch", "1", "--learning-rate", "0")
+    assert command.main(["coordinates", *still, *start]) == 0
+    assert command.main(["normals", *still, *start]) == 0
+    assert f"Using views of {pack}." in capsys.readouterr().out
+    assert {path.name for path in (tmp_path / "nano").glob("*.pt")} == {"coordinates.pt", "normals.pt"}
+    assert command.main(["export", "--pack", str(tmp_path / "again"), *start]) == 0
+    for name in command.MODELS:
+        before, after = (
+            dequantise(load_file(folder / f"{name}.safetensors")) for folder in (pack, tmp_path / "again")
+        )
+        assert before.keys() == after.keys()
+        for key, tensor in before.items():
+            torch.testing.assert_close(after[key], tensor, atol=1e-6, rtol=1e-6, msg=f"{name} {key}")
+
+
+def test_a_pack_to_start_from_must_be_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["coordinates", "--work", str(tmp_path), "--start", str(tmp_path / "none")]) == 1
+    assert f"{tmp_path / 'none' / 'coordinates.safetensors'} is missing" in capsys.readouterr().err
 
 
 def test_the_coordinates_also_learn_from_the_samples_but_are_judged_by_the_references_alone(
