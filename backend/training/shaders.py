@@ -117,9 +117,12 @@ void main() {                            // rows from the top
     for (int y = 0; y < supersampling; ++y) for (int x = 0; x < supersampling; ++x) {
         // What nothing covers is zero: plain sums are already weighted by coverage.
         ivec2 at = first + ivec2(x, y);
+        vec4 here = texelFetch(surface, at, 0);
+        // Of slivers without area, positions are interpolated by a division by zero.
+        if (isnan(here.w)) continue;
         light += texelFetch(shaded, at, 0);
         matter += texelFetch(albedo, at, 0);
-        shape += texelFetch(surface, at, 0);
+        shape += here;
         finish += texelFetch(rough_metal, at, 0).rg;
     }
     float weight = max(light.a, 1.0);

@@ -209,6 +209,15 @@ def test_a_references_positions_lie_behind_their_pixels(
     torch.testing.assert_close(towards, direction)
 
 
+def test_slivers_leave_no_holes_among_the_positions(reference_renderer: Renderer) -> None:
+    """The rasteriser gives one sample of this very model's third image an undefined position."""
+    rng = np.random.default_rng([41, 14, 29, 1])
+    model = draw_model(Source("procedural_895", "procedural", None), rng)
+    for _ in range(3):
+        seen = render_reference(model.turned(rng.uniform(0, 360)), 0.0, reference_renderer, rng)
+        assert all(np.isfinite(value).all() for value in seen.values())
+
+
 def test_poses_vary_within_their_stretch_and_fill_the_model_frame() -> None:
     sizes = []
     for seed in range(30):
