@@ -76,8 +76,7 @@ def reconstruct_from_truth(case: Case, pack: Pack, faces: int) -> Geometry:
     """The reconstructor alone: what it makes of perfect views. Raises EmptySurfaceError."""
     views, normals = _on_device(case.views, pack)
     field = reconstruct_field(views, normals, pack, Silent())
-    surface = pack.config.surface
-    return measure_mesh(extract_mesh(field, faces, Silent(), surface.cells, surface.smoothing), case.item)
+    return measure_mesh(extract_mesh(field, faces, Silent(), pack.config.surface), case.item)
 
 
 def normals_from_truth(case: Case, pack: Pack, options: Options) -> float:

@@ -28,12 +28,14 @@ class SamplingConfig:
 
 @dataclass(frozen=True)
 class SurfaceConfig:
-    """How the field becomes a mesh: as fine as the views that it came from, and no finer."""
+    """How the field becomes a mesh."""
 
-    cells: int = 64
+    cells: int = 128
     """Isosurface cells along each side."""
-    smoothing: int = 10
-    """Taubin steps; at 128 cells and 3 steps the field's noise showed as pits and ragged rims."""
+    smoothing: int = 3
+    """Taubin steps against what is left of marching cubes' staircase."""
+    denoised: bool = False
+    """Whether noise is taken out between the creases: for fields of noisy views, not for exact ones."""
 
 
 class PackPreset(Protocol):
@@ -59,7 +61,7 @@ class NanoPreset:
     denoiser: NanoDenoiserConfig = field(default_factory=NanoDenoiserConfig)
     reconstructor: NanoVoxelConfig = field(default_factory=NanoVoxelConfig)
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
-    surface: SurfaceConfig = field(default_factory=SurfaceConfig)
+    surface: SurfaceConfig = SurfaceConfig(cells=128, smoothing=10, denoised=True)
 
     @property
     def view_size(self) -> int:
@@ -85,7 +87,7 @@ TINY = NanoPreset(
         query_width=16,
     ),
     SamplingConfig(view_steps=2, normal_steps=1),
-    SurfaceConfig(cells=32),
+    SurfaceConfig(cells=32, smoothing=10, denoised=True),
 )
 """For tests: the same classes, a thousandth of the work."""
 

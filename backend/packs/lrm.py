@@ -23,9 +23,6 @@ from backend.packs.manifest import PackManifest, files_by_role
 from backend.packs.material_models import material_model_beside
 from backend.packs.networks import load_networks
 
-SMOOTHING = 3
-"""Taubin steps against marching cubes' staircase: about a cell, on grids of hundreds."""
-
 
 def load_triposr(folder: Path, manifest: PackManifest, device: torch.device) -> LrmPack:
     """TripoSR from a verified folder.
@@ -71,7 +68,7 @@ def assemble_lrm(
         reconstructor = TripoSRReconstructor(model, grid or TRIPOSR_GRID, placement)
     else:
         reconstructor = OpenLRMReconstructor(model, grid or OPENLRM_GRID, placement)
-    surface = SurfaceConfig(reconstructor.surface.resolution - 1, SMOOTHING)
+    surface = SurfaceConfig(reconstructor.surface.resolution - 1)
     return LrmPack(name, revision, device, surface, reconstructor, materials)
 
 

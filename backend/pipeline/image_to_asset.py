@@ -40,8 +40,7 @@ def image_to_asset(
         )
     made = route.reconstruct(foreground, options, progress, clock)
     with clock("mesh"):
-        surface = route.surface
-        mesh = extract_mesh(made.field, options.faces, progress, surface.cells, surface.smoothing, made.guide)
+        mesh = extract_mesh(made.field, options.faces, progress, route.surface, made.guide)
         mesh, camera = fit_to_reference(mesh, foreground, made.views.elevation_degrees, progress)
     with clock("textures"):
         materials = estimate_materials(foreground, made.views, pack.materials, options.seed, progress)

@@ -10,12 +10,15 @@ from backend.errors import EmptySurfaceError
 from backend.geometry.field_queries import batched_sdf
 from backend.geometry.isosurface import extract_isosurface
 from backend.geometry.mesh_cleaning import clean, decimate, face_components, keep_object
+from backend.geometry.mesh_denoising import denoise
 from backend.geometry.vertex_frames import bounding_frame, vertex_normals
+from backend.models.presets import SurfaceConfig
 from backend.pipeline.sharpening import NormalGuide, sharpen_mesh
-from backend.pipeline.stage_data import Field, Mesh, Progress, SurfacedField
+from backend.pipeline.stage_data import DetailedSurface, Field, Mesh, Progress, SurfacedField
 
-SMOOTHING_STEPS = 3
-"""Taubin steps against what is left of marching cubes' staircase."""
+DEFAULT_SURFACE = SurfaceConfig()
+DETAIL_FACES = 20_000
+"""Of the surface that is denoised and gives the normal map, at least."""
 SURFACE_SHARE = 0.6
 """Of this stage's progress, what the extraction of the surface takes."""
 
@@ -24,22 +27,26 @@ def extract_mesh(
     field: Field,
     faces: int,
     progress: Progress,
-    resolution: int = 128,
-    smoothing: int = SMOOTHING_STEPS,
+    surface: SurfaceConfig = DEFAULT_SURFACE,
     guide: NormalGuide | None = None,
 ) -> Mesh:
     """The object's surface with at most `faces` triangles, outward, centred, its longest side 1.
 
-    `resolution` cells along each side of the field's cube: 32 times a power of two (a field that brings its
-    own surface has its own grid); `smoothing` Taubin steps; then bent towards the `guide`'s normals.
+    `surface` counts cells along each side of the field's cube: 32 times a power of two (a field that brings
+    its own surface has its own grid). The smoothed mesh is bent towards the `guide`'s normals.
     Raises EmptySurfaceError when the field has no inside, or only dust.
     """
-    vertices, triangles = _extract_surface(field, resolution, progress)
+    vertices, triangles = _extract_surface(field, surface.cells, progress)
     vertices, triangles = keep_object(vertices, triangles)
-    vertices, triangles = clean(vertices, triangles, smoothing)
+    vertices, triangles = clean(vertices, triangles, surface.smoothing)
     if guide is not None:
         vertices = sharpen_mesh(vertices, triangles, guide)
     progress.advance("mesh", 0.75)
+    detail = None
+    if surface.denoised:
+        vertices, triangles = decimate(vertices, triangles, max(faces, DETAIL_FACES))
+        vertices = denoise(vertices, triangles)
+        detail = DetailedSurface(vertices, triangles, vertex_normals(vertices, triangles))
     vertices, triangles = decimate(vertices, triangles, faces)
     if len(triangles) < 4:
         raise EmptySurfaceError(
@@ -59,6 +66,7 @@ def extract_mesh(
         model_offset=offset,
         watertight=bool(trimesh.Trimesh(vertices, triangles, process=False).is_watertight),
         components=int(face_components(triangles).max()) + 1,
+        detail=detail,
     )
 
 

@@ -128,6 +128,15 @@ class SurfacedField(Field, Protocol):
 
 
 @dataclass(frozen=True)
+class DetailedSurface:
+    """A mesh before its faces were reduced to the user's number, in the field's frame."""
+
+    vertices: Float32[np.ndarray, "vertex 3"]
+    faces: Int32[np.ndarray, "face 3"]
+    normals: Float32[np.ndarray, "vertex 3"]
+
+
+@dataclass(frozen=True)
 class Mesh:
     """A cleaned triangle mesh, bounding box centred at the origin, longest side 1."""
 
@@ -142,6 +151,8 @@ class Mesh:
     model_offset: Float32[np.ndarray, " 3"]
     watertight: bool
     components: int
+    detail: DetailedSurface | None = None
+    """Where the normal map's detail comes from; None where the field's own gradient is better."""
 
 
 @dataclass(frozen=True)

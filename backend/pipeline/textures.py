@@ -20,6 +20,7 @@ from jaxtyping import Float32
 from backend.geometry.cameras import Cameras, moved_cameras
 from backend.geometry.colour_harmony import low_frequency_offset
 from backend.geometry.field_queries import QUERY_BATCH, batched_sdf, gradient_normals
+from backend.geometry.nearest_surface import interpolate_nearest
 from backend.geometry.projection import Feather, Projection, project_image
 from backend.geometry.ray_scene import RayScene
 from backend.geometry.tangent_space import encode_normals, to_tangent_space
@@ -47,7 +48,7 @@ NORMAL_STEP = 1 / 64
 """Step of the field's gradient, in half extents: a cell of the isosurface's grid, so that rounding in a
 network of reduced precision does not show."""
 LEAST_AGREEMENT = 0.7
-"""Least cosine between the field's normal and the mesh's for the former to be believed."""
+"""Least cosine between the finer normal and the mesh's for the former to be believed."""
 REFERENCE_FEATHER = Feather(cosine=(0.1, 0.25), edge=(0.0, 0.005))
 
 
@@ -175,11 +176,16 @@ def _sample_field(
     texels = rasterise_texels(atlas.uvs, atlas.faces, size)
     points = texels.hits.interpolate(atlas.faces, there.vertices)
     points = (points * mesh.model_scale + mesh.model_offset).astype(np.float32)
-    gradient = gradient_normals(batched_sdf(field), points, NORMAL_STEP * field.half_extent)
-    # Where the field is flat or turns far from the smoothed mesh, its gradient is noise.
+    if mesh.detail is None:
+        fine = gradient_normals(batched_sdf(field), points, NORMAL_STEP * field.half_extent)
+    else:
+        detail = mesh.detail
+        fine = unit(interpolate_nearest(points, detail.vertices, detail.faces, detail.normals))
+    # Where the field is flat or turns far from the smoothed mesh, its gradient is noise; and what lies
+    # nearest to a thin part may be its other side.
     smooth = unit(texels.hits.interpolate(atlas.faces, there.normals))
-    noise = np.einsum("pi,pi->p", gradient, smooth) < LEAST_AGREEMENT
-    gradient[noise] = smooth[noise]
+    wrong = np.einsum("pi,pi->p", fine, smooth) < LEAST_AGREEMENT
+    fine[wrong] = smooth[wrong]
     progress.advance("textures", 0.4)
     albedo = np.empty((len(points), 3), np.float32)
     material: Float32[np.ndarray, "point 2"] | None = np.empty((len(points), 2), np.float32)
@@ -194,7 +200,7 @@ def _sample_field(
                 material[batch] = torch.stack([samples.roughness, samples.metallic], dim=1).cpu().numpy()
             progress.advance("textures", 0.4 + 0.15 * start / len(points))
     return _FieldMaps(
-        texels.paint(albedo), texels.paint(gradient), None if material is None else texels.paint(material)
+        texels.paint(albedo), texels.paint(fine), None if material is None else texels.paint(material)
     )
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from backend.geometry.cameras import orbit_cameras, six_view_cameras
+from backend.models.presets import SurfaceConfig
 from backend.pipeline.mesh import extract_mesh
 from backend.pipeline.reference_fit import fit_to_reference
 from backend.pipeline.stage_data import Foreground, Mesh, TexturedMesh, Views
@@ -14,6 +15,7 @@ from tests.backend.geometry.analytic_fields import AnalyticField, SilentProgress
 from tests.backend.geometry.painting import paint_pictures
 
 ELEVATION = 15.0
+PLAIN = SurfaceConfig(64)
 
 
 def bake_painted(
@@ -24,9 +26,10 @@ def bake_painted(
     view_size: int = 96,
     view_brightness: float = 1.0,
     reference_size: int = 256,
+    surface: SurfaceConfig = PLAIN,
 ) -> tuple[Mesh, TexturedMesh, Views, Foreground]:
     """Pictures of the field's paint, transparent pixels magenta so that leaking background shows."""
-    mesh = extract_mesh(field, faces, SilentProgress(), resolution=64)
+    mesh = extract_mesh(field, faces, SilentProgress(), surface)
     cameras = six_view_cameras(2.6)
     pictures = paint_pictures(mesh, cameras, view_size)
     pictures[..., :3] *= view_brightness

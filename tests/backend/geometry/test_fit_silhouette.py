@@ -9,6 +9,7 @@ from backend.geometry.fit_silhouette import fit_silhouette
 from backend.geometry.ray_scene import RayScene
 from backend.geometry.register_reference import mask_iou
 from backend.geometry.render import cast_camera
+from backend.models.presets import SurfaceConfig
 from backend.pipeline.mesh import extract_mesh
 from tests.backend.geometry.analytic_fields import AnalyticField, SilentProgress, box, capsules, sphere, torus
 
@@ -16,7 +17,7 @@ CAMERA = orbit_cameras([10.0], [15.0], 2.6, centre=(0.03, -0.02))
 
 
 def mesh_of(field: AnalyticField) -> tuple[np.ndarray, np.ndarray]:
-    mesh = extract_mesh(field, 3000, SilentProgress(), resolution=64)
+    mesh = extract_mesh(field, 3000, SilentProgress(), SurfaceConfig(64))
     return mesh.vertices, mesh.faces
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import torch
 
 from backend.models.interfaces import SeenSurfaces
+from backend.models.presets import SurfaceConfig
 from backend.pipeline.field_completion import COLUMN_RADIUS, complete_field
 from backend.pipeline.mesh import extract_mesh
 from tests.backend.geometry.analytic_fields import SilentProgress, sphere
@@ -34,7 +35,9 @@ def test_a_column_that_only_ends_off_the_surface_adds_nothing() -> None:
 def test_a_lost_pole_is_added_to_the_surface() -> None:
     completed = complete_field(FIELD, POLE)
     top = float(POLE.front[:, 1].max())
-    plain, taller = (extract_mesh(f, 4000, SilentProgress(), 64, 0) for f in (FIELD, completed))
+    plain, taller = (
+        extract_mesh(f, 4000, SilentProgress(), SurfaceConfig(64, 0)) for f in (FIELD, completed)
+    )
     height = [
         mesh.model_scale * (mesh.vertices[:, 1].max() - mesh.vertices[:, 1].min()) for mesh in (plain, taller)
     ]

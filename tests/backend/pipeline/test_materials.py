@@ -9,6 +9,7 @@ from backend.geometry.cameras import moved_cameras, orbit_cameras, six_view_came
 from backend.geometry.projection import Projection
 from backend.geometry.texels import rasterise_texels
 from backend.models.interfaces import OnFraction
+from backend.models.presets import SurfaceConfig
 from backend.pipeline.materials import estimate_materials, spread_over_surface
 from backend.pipeline.mesh import extract_mesh
 from backend.pipeline.stage_data import Field, FieldSamples, Foreground, TexturedMesh, Views, no_views
@@ -45,7 +46,7 @@ CAMERA = orbit_cameras([0.0], [0.0], 2.5)
 
 
 def bake(field: Field, model: RednessAndHeight | None, *, with_views: bool) -> TexturedMesh:
-    mesh = extract_mesh(field, 1500, SilentProgress(), resolution=64)
+    mesh = extract_mesh(field, 1500, SilentProgress(), SurfaceConfig(64))
     reference = paint_pictures(mesh, CAMERA, 128)[0]
     foreground, views = Foreground(reference, 0.85, "alpha"), no_views()[0]
     if with_views:

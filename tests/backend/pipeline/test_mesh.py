@@ -8,7 +8,8 @@ from torch import Tensor
 
 from backend.errors import Cancelled, EmptySurfaceError
 from backend.geometry.field_queries import batched_sdf, gradient_normals
-from backend.pipeline.mesh import extract_mesh
+from backend.models.presets import SurfaceConfig
+from backend.pipeline.mesh import DETAIL_FACES, extract_mesh
 from tests.backend.geometry.analytic_fields import (
     AnalyticField,
     SilentProgress,
@@ -29,7 +30,7 @@ VOLUMES = {
 @pytest.mark.parametrize("name", VOLUMES)
 def test_mesh_is_the_analytic_solid(name: str) -> None:
     field, volume = VOLUMES[name]
-    mesh = extract_mesh(field, 3000, SilentProgress(), resolution=64)
+    mesh = extract_mesh(field, 3000, SilentProgress(), SurfaceConfig(64))
     solid = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
     assert abs(solid.volume * mesh.model_scale**3 / volume - 1) < 0.01
     points, faces = trimesh.sample.sample_surface(solid, 3000, seed=0)
@@ -42,7 +43,7 @@ def test_mesh_is_the_analytic_solid(name: str) -> None:
 
 @pytest.mark.parametrize("field", [capsules(), torus(), bumpy_sphere()], ids=["capsules", "torus", "bumpy"])
 def test_budget_winding_closedness_and_frame(field: AnalyticField) -> None:
-    mesh = extract_mesh(field, 1500, SilentProgress(), resolution=64)
+    mesh = extract_mesh(field, 1500, SilentProgress(), SurfaceConfig(64))
     assert 1000 < len(mesh.faces) <= 1500
     assert mesh.watertight
     assert mesh.components == 1
@@ -56,13 +57,32 @@ def test_budget_winding_closedness_and_frame(field: AnalyticField) -> None:
     assert np.median(np.einsum("vi,vi->v", mesh.normals, solid.vertex_normals)) > 0.99
 
 
+def test_denoising_spares_the_user_the_ripples_and_keeps_the_finer_surface() -> None:
+    rippled = bumpy_sphere(height=0.004, frequency=110.0)
+    rough, smooth = (
+        extract_mesh(rippled, 3000, SilentProgress(), SurfaceConfig(64, denoised=d)) for d in (False, True)
+    )
+    assert rough.detail is None
+    assert smooth.detail is not None
+    assert len(smooth.faces) <= 3000 < len(smooth.detail.faces) <= DETAIL_FACES
+    assert smooth.watertight
+    angles = []
+    for mesh in (rough, smooth):
+        outward = mesh.vertices * mesh.model_scale + mesh.model_offset
+        cosine = (mesh.normals * outward).sum(1) / np.linalg.norm(outward, axis=1)
+        angles.append(np.degrees(np.arccos(cosine.clip(-1, 1))).mean())
+    assert angles[1] < angles[0] / 2
+    # The finer surface lies where the field is asked, not in the mesh's unit box.
+    assert np.linalg.norm(smooth.detail.vertices, axis=1) == pytest.approx(0.4, abs=0.015)
+
+
 def test_specks_around_the_object_are_dropped() -> None:
     speck = torch.tensor([0.5, 0.5, 0.5])
 
     def distance(points: Tensor) -> Tensor:
         return torch.minimum(points.norm(dim=-1) - 0.3, (points - speck).norm(dim=-1) - 0.03)
 
-    mesh = extract_mesh(AnalyticField(distance), 2000, SilentProgress(), resolution=64)
+    mesh = extract_mesh(AnalyticField(distance), 2000, SilentProgress(), SurfaceConfig(64))
     assert mesh.components == 1
     assert mesh.model_scale == pytest.approx(0.6, abs=0.01)
 
@@ -72,7 +92,7 @@ def test_a_noisy_field_gives_a_smooth_closed_surface() -> None:
         noise = torch.sin(points @ torch.tensor([311.0, 173.0, 239.0])) * 0.004
         return points.norm(dim=-1) - 0.4 + noise
 
-    mesh = extract_mesh(AnalyticField(distance), 3000, SilentProgress(), resolution=64)
+    mesh = extract_mesh(AnalyticField(distance), 3000, SilentProgress(), SurfaceConfig(64))
     assert mesh.watertight
     direction = mesh.vertices / np.linalg.norm(mesh.vertices, axis=1, keepdims=True)
     assert np.median(np.einsum("vi,vi->v", mesh.normals, direction)) > 0.99
@@ -80,12 +100,12 @@ def test_a_noisy_field_gives_a_smooth_closed_surface() -> None:
 
 def test_no_surface_is_an_error() -> None:
     with pytest.raises(EmptySurfaceError, match="Try another seed"):
-        extract_mesh(AnalyticField(lambda p: p.norm(dim=-1) + 0.1), 1000, SilentProgress(), resolution=32)
+        extract_mesh(AnalyticField(lambda p: p.norm(dim=-1) + 0.1), 1000, SilentProgress(), SurfaceConfig(32))
 
 
 def test_progress_grows_to_one_and_can_cancel() -> None:
     progress = SilentProgress()
-    extract_mesh(sphere(), 500, progress, resolution=64)
+    extract_mesh(sphere(), 500, progress, SurfaceConfig(64))
     assert progress.fractions == sorted(progress.fractions)
     assert progress.fractions[-1] == 1
 
@@ -94,4 +114,4 @@ def test_progress_grows_to_one_and_can_cancel() -> None:
             raise Cancelled(stage)
 
     with pytest.raises(Cancelled, match="mesh"):
-        extract_mesh(sphere(), 500, Stop(), resolution=64)
+        extract_mesh(sphere(), 500, Stop(), SurfaceConfig(64))

@@ -13,6 +13,7 @@ from backend.geometry.render import render_normals
 from backend.geometry.tangent_space import decode_normals, to_world_space
 from backend.geometry.texels import rasterise_texels
 from backend.geometry.vertex_frames import unit, vertex_normals
+from backend.models.presets import SurfaceConfig
 from backend.pipeline.mesh import extract_mesh
 from backend.pipeline.sharpening import NormalGuide, normal_guide
 from backend.pipeline.stage_data import Foreground, NormalViews, Views
@@ -48,7 +49,9 @@ def error_of(normals: np.ndarray, points: np.ndarray) -> float:
 
 def test_a_smooth_mesh_takes_on_the_bumps_that_the_normals_show() -> None:
     guide = normal_guide(*views_of_bumps())
-    plain, bent = (extract_mesh(SMOOTH, 10**6, SilentProgress(), 64, 0, g) for g in (None, guide))
+    plain, bent = (
+        extract_mesh(SMOOTH, 10**6, SilentProgress(), SurfaceConfig(64, 0), g) for g in (None, guide)
+    )
     assert np.array_equal(plain.faces, bent.faces)
     assert bent.watertight
     errors = [
@@ -59,7 +62,7 @@ def test_a_smooth_mesh_takes_on_the_bumps_that_the_normals_show() -> None:
 
 def test_the_normal_map_takes_them_on_too() -> None:
     views, normal_views = views_of_bumps()
-    mesh = extract_mesh(SMOOTH, 2000, SilentProgress(), 64)
+    mesh = extract_mesh(SMOOTH, 2000, SilentProgress(), SurfaceConfig(64))
     reference = paint_pictures(mesh, CAMERAS[[0]], 96)[0]
     foreground, errors = Foreground(reference, 0.85, "alpha"), []
     for guide in (None, normal_guide(views, normal_views)):
@@ -81,7 +84,7 @@ def test_normals_that_contradict_the_mesh_change_nothing() -> None:
     images = guide.images.copy()
     images[..., :3] = 1 - images[..., :3]
     plain, bent = (
-        extract_mesh(SMOOTH, 10**6, SilentProgress(), 64, 0, g)
+        extract_mesh(SMOOTH, 10**6, SilentProgress(), SurfaceConfig(64, 0), g)
         for g in (None, NormalGuide(images, guide.cameras))
     )
     assert np.abs(plain.vertices - bent.vertices).max() < 1e-5

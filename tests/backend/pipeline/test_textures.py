@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import cv2
@@ -13,9 +14,10 @@ from backend.geometry.render import render_unlit
 from backend.geometry.tangent_space import decode_normals, to_world_space
 from backend.geometry.texels import Texels, rasterise_texels
 from backend.geometry.vertex_frames import unit
+from backend.models.presets import SurfaceConfig
 from backend.pipeline.stage_data import Foreground, Mesh, TexturedMesh, Views
 from tests.backend.geometry.analytic_fields import AnalyticField, bumpy_sphere, capsules, sphere
-from tests.backend.geometry.painted_asset import bake_painted
+from tests.backend.geometry.painted_asset import PLAIN, bake_painted
 from tests.backend.geometry.painting import mean_colour_error, paint_pictures
 
 AROUND = orbit_cameras([0, 50, 120, 180, 250, 310, 0], [15, 10, -20, 0, 30, -10, 70], 2.8)
@@ -114,9 +116,11 @@ def degrees_between(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.degrees(np.arccos(np.einsum("pi,pi->p", a, b).clip(-1, 1)))
 
 
-def baked_and_true_normals(field: AnalyticField, faces: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def baked_and_true_normals(
+    field: AnalyticField, faces: int, config: SurfaceConfig = PLAIN
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """World normals that a shader computes from the map, the field's own, and the bare mesh's."""
-    mesh, textured, _, _ = bake_painted(field, faces=faces)
+    mesh, textured, _, _ = bake_painted(field, faces=faces, surface=config)
     texels, points, normals, tangents = surface(textured)
     local = decode_normals(textured.maps.normal.reshape(-1, 3)[texels.index])
     in_model = (points * mesh.model_scale + mesh.model_offset).astype(np.float32)
@@ -138,6 +142,26 @@ def test_the_normal_map_restores_what_decimation_removed(faces: int) -> None:
     assert np.median(error) < 1.5
     assert np.quantile(error, 0.98) < 5
     assert error.mean() < 0.4 * degrees_between(bare, truth).mean()
+
+
+def test_a_denoised_surfaces_normal_map_has_the_shape_without_the_noise() -> None:
+    """Ripples about as long as a cell of the isosurface's grid lie over a ball."""
+    rippled = bumpy_sphere(height=0.004, frequency=110.0)
+    errors = []
+    for config in (PLAIN, replace(PLAIN, denoised=True)):
+        mesh, textured, _, _ = bake_painted(rippled, surface=config)
+        texels, points, normals, tangents = surface(textured)
+        local = decode_normals(textured.maps.normal.reshape(-1, 3)[texels.index])
+        centre_to_point = unit(points * mesh.model_scale + mesh.model_offset)
+        errors.append(degrees_between(to_world_space(local, normals, tangents), centre_to_point).mean())
+    noisy, denoised = errors
+    assert noisy > 5
+    assert denoised < noisy / 3
+
+
+def test_a_denoised_surface_gives_its_detail_to_a_coarser_mesh() -> None:
+    shaded, truth, bare = baked_and_true_normals(bumpy_sphere(), 400, replace(PLAIN, denoised=True))
+    assert degrees_between(shaded, truth).mean() < 0.6 * degrees_between(bare, truth).mean()
 
 
 def test_tangents_are_gltfs() -> None:
