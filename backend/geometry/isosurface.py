@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float32, Int32
 from skimage.measure import marching_cubes
 
 from backend.errors import EmptySurfaceError
+from backend.geometry.crumbs import without_crumbs
 
 NEAREST_CORNER = math.sqrt(3) / 2
 MEAN_OF_CORNERS = (3 + 3 * math.sqrt(2) + math.sqrt(3)) / 8
@@ -24,14 +25,21 @@ SignedDistance = Callable[[Float32[np.ndarray, "point 3"]], Float32[np.ndarray, 
 
 
 def extract_isosurface(
-    sdf: SignedDistance, half_extent: float, resolution: int = 128, coarse_resolution: int = 32
+    sdf: SignedDistance,
+    half_extent: float,
+    resolution: int = 128,
+    coarse_resolution: int = 32,
+    *,
+    drop_crumbs: bool = False,
 ) -> tuple[Float32[np.ndarray, "vertex 3"], Int32[np.ndarray, "face 3"]]:
     """Closed triangle mesh of sdf = 0 inside [-half_extent, half_extent]^3, counter-clockwise from outside.
 
-    Where the object leaves the cube it is capped at the cube's faces. Raises EmptySurfaceError without a
-    zero crossing.
+    Where the object leaves the cube it is capped at the cube's faces. `drop_crumbs` see `crumbs.py`. Raises
+    EmptySurfaceError without a zero crossing.
     """
     grid = sample_near_surface(sdf, half_extent, resolution, coarse_resolution)
+    if drop_crumbs:
+        grid = without_crumbs(grid)
     cell = 2 * half_extent / (grid.shape[0] - 1)
     capped = np.pad(grid, 1, constant_values=cell)
     if not np.isfinite(grid).all():

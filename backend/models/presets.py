@@ -35,7 +35,7 @@ class SurfaceConfig:
     smoothing: int = 3
     """Taubin steps against what is left of marching cubes' staircase."""
     denoised: bool = False
-    """Whether noise is taken out between the creases: for fields of noisy views, not for exact ones."""
+    """Whether crumbs, and noise between the creases, are taken out: for fields of views that disagree."""
 
 
 class PackPreset(Protocol):

@@ -36,7 +36,7 @@ def extract_mesh(
     its own surface has its own grid). The smoothed mesh is bent towards the `guide`'s normals.
     Raises EmptySurfaceError when the field has no inside, or only dust.
     """
-    vertices, triangles = _extract_surface(field, surface.cells, progress)
+    vertices, triangles = _extract_surface(field, surface, progress)
     vertices, triangles = keep_object(vertices, triangles)
     vertices, triangles = clean(vertices, triangles, surface.smoothing)
     if guide is not None:
@@ -71,12 +71,12 @@ def extract_mesh(
 
 
 def _extract_surface(
-    field: Field, resolution: int, progress: Progress
+    field: Field, surface: SurfaceConfig, progress: Progress
 ) -> tuple[Float32[np.ndarray, "vertex 3"], Int32[np.ndarray, "face 3"]]:
     if isinstance(field, SurfacedField):
         return field.surface(lambda fraction: progress.advance("mesh", SURFACE_SHARE * fraction))
     # What a compact object asks for; only the progress bar depends on it.
-    expected_queries = 33**3 + 20 * resolution**2
+    expected_queries = 33**3 + 20 * surface.cells**2
     done = 0
 
     def report(count: int) -> None:
@@ -84,4 +84,6 @@ def _extract_surface(
         done += count
         progress.advance("mesh", SURFACE_SHARE * min(1.0, done / expected_queries))
 
-    return extract_isosurface(batched_sdf(field, report), field.half_extent, resolution)
+    return extract_isosurface(
+        batched_sdf(field, report), field.half_extent, surface.cells, drop_crumbs=surface.denoised
+    )
