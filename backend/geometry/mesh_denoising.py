@@ -23,7 +23,8 @@ MOST_ROUNDS = 60
 
 
 def denoise(vertices: Vertices, faces: Faces) -> Vertices:
-    """The vertices of a closed mesh moved, by at most `follow_normals.MOST_MOVED`; its volume stays."""
+    """The vertices of a closed mesh moved, by at most `follow_normals.MOST_MOVED`, then all alike along their
+    normals by what gives the mesh its volume back."""
     rounds = round(ROUNDS * len(faces) / ROUNDS_AT)
     wanted = filter_normals(vertices, faces, min(max(rounds, 1), MOST_ROUNDS))
     moved = follow_normals(vertices, faces, wanted)

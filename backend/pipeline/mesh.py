@@ -42,17 +42,14 @@ def extract_mesh(
     if guide is not None:
         vertices = sharpen_mesh(vertices, triangles, guide)
     progress.advance("mesh", 0.75)
+    _require_solid(triangles)
     detail = None
     if surface.denoised:
         vertices, triangles = decimate(vertices, triangles, max(faces, DETAIL_FACES))
         vertices = denoise(vertices, triangles)
         detail = DetailedSurface(vertices, triangles, vertex_normals(vertices, triangles))
     vertices, triangles = decimate(vertices, triangles, faces)
-    if len(triangles) < 4:
-        raise EmptySurfaceError(
-            "The reconstruction is too small to be a solid. "
-            "Try another seed, or an image in which the object fills more of the frame."
-        )
+    _require_solid(triangles)
 
     scale, offset = bounding_frame(vertices)
     vertices = (vertices - offset) / np.float32(scale)
@@ -68,6 +65,15 @@ def extract_mesh(
         components=int(face_components(triangles).max()) + 1,
         detail=detail,
     )
+
+
+def _require_solid(triangles: Int32[np.ndarray, "face 3"]) -> None:
+    """Cleaning and decimation may each leave nothing of a speck."""
+    if len(triangles) < 4:
+        raise EmptySurfaceError(
+            "The reconstruction is too small to be a solid. "
+            "Try another seed, or an image in which the object fills more of the frame."
+        )
 
 
 def _extract_surface(

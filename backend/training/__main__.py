@@ -51,7 +51,6 @@ from backend.training.train_coordinates import CoordinateTask
 from backend.training.train_reconstructor import ReconstructorTask
 from backend.training.train_views import NormalTask, ViewTask
 
-MODELS = ("coordinates", "views", "normals", "reconstructor")
 _ORDER = ("render", "references", "coordinates", "views", "normals", "generate", "reconstructor", "export")
 _DEFAULTS = {
     "coordinates": TrainOptions(
@@ -247,7 +246,7 @@ def _generate(arguments: argparse.Namespace) -> None:
 
 def _export(arguments: argparse.Namespace) -> None:
     modules = build_nano(NANO)
-    for name in MODELS:
+    for name in modules.names:
         _load_trained(modules, name, arguments)
     save_nano(modules, NANO, arguments.pack)
     manifest = write_manifest(

@@ -9,6 +9,7 @@ from torch import Tensor
 from backend.errors import Cancelled, EmptySurfaceError
 from backend.geometry.field_queries import batched_sdf, gradient_normals
 from backend.models.presets import SurfaceConfig
+from backend.pipeline import mesh as mesh_stage
 from backend.pipeline.mesh import DETAIL_FACES, extract_mesh
 from tests.backend.geometry.analytic_fields import (
     AnalyticField,
@@ -74,6 +75,15 @@ def test_denoising_spares_the_user_the_ripples_and_keeps_the_finer_surface() -> 
     assert angles[1] < angles[0] / 2
     # The finer surface lies where the field is asked, not in the mesh's unit box.
     assert np.linalg.norm(smooth.detail.vertices, axis=1) == pytest.approx(0.4, abs=0.015)
+
+
+@pytest.mark.parametrize("denoised", [False, True])
+def test_what_cleaning_leaves_nothing_of_is_said_to_be_too_small(
+    monkeypatch: pytest.MonkeyPatch, denoised: bool
+) -> None:
+    monkeypatch.setattr(mesh_stage, "clean", lambda vertices, faces, smoothing: (vertices, faces[:0]))
+    with pytest.raises(EmptySurfaceError, match="too small to be a solid"):
+        extract_mesh(sphere(), 500, SilentProgress(), SurfaceConfig(32, denoised=denoised))
 
 
 def test_specks_around_the_object_are_dropped() -> None:

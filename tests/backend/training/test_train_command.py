@@ -22,6 +22,7 @@ from backend.training.reference_dataset import ReferenceBatch
 from tests.backend.training.sphere_examples import write_reference_shard, write_sphere_shard
 from tests.backend.training.test_dataset import HELD_OUT, SEEN
 
+MODELS = loading.build_nano(TINY).names
 STEPS = ("--steps", "2", "--batch", "2")
 
 
@@ -50,7 +51,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 def test_every_step_leaves_its_files(trained: Path) -> None:
     names = {path.name for path in (trained / "nano").iterdir()}
-    assert names == {f"{name}.{kind}" for name in command.MODELS for kind in ("pt", "jsonl")}
+    assert names == {f"{name}.{kind}" for name in MODELS for kind in ("pt", "jsonl")}
     assert len(list((trained / "generated").iterdir())) == 1
 
 
@@ -108,7 +109,7 @@ def test_a_pack_to_start_from_stands_in_for_every_missing_checkpoint(
     assert f"Using views of {pack}." in capsys.readouterr().out
     assert {path.name for path in (tmp_path / "nano").glob("*.pt")} == {"coordinates.pt", "normals.pt"}
     assert command.main(["export", "--pack", str(tmp_path / "again"), *start]) == 0
-    for name in command.MODELS:
+    for name in MODELS:
         before, after = (
             dequantise(load_file(folder / f"{name}.safetensors")) for folder in (pack, tmp_path / "again")
         )
