@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from backend.geometry.cameras import Cameras
@@ -21,12 +21,14 @@ OnFraction = Callable[[float], None]
 
 @dataclass(frozen=True)
 class SeenSurfaces:
-    """What lies behind the reference's pixels that show the object, in the model frame."""
+    """What lies behind the reference's pixels, in the model frame."""
 
-    front: Float[Tensor, "pixel 3"]
+    front: Float[Tensor, "3 h w"]
     """Position of the first surface."""
-    back: Float[Tensor, "pixel 3"]
+    back: Float[Tensor, "3 h w"]
     """Position of the last one."""
+    shown: Bool[Tensor, "h w"]
+    """The pixels that show the object; elsewhere positions mean nothing."""
 
 
 @dataclass(frozen=True)

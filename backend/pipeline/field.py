@@ -10,21 +10,21 @@ from torch import Tensor
 from backend.device import autocast
 from backend.models.interfaces import OnFraction, ReconstructedField, SurfacedField
 from backend.packs.loading import LrmPack, Pack
-from backend.pipeline.field_completion import complete_field
+from backend.pipeline.seen_field import shaped_as_seen
 from backend.pipeline.stage_data import Field, FieldSamples, Foreground, NormalViews, Progress, Views
 
 
 def reconstruct_field(views: Views, normal_views: NormalViews, pack: Pack, progress: Progress) -> Field:
     """Encode the views; the field is then queried by the mesh and texture stages.
 
-    Parts that the reference shows and the views lost are added as its pixels' columns.
+    Where the views' model located what the reference shows, that gives the field its shape.
     """
     progress.advance("field", 0.0)
     with autocast(pack.device):
         encoded = pack.reconstructor.reconstruct(views.rgba, normal_views.normals, normal_views.depth)
     field = _on_device(encoded, pack.device)
     if views.seen is not None:
-        field = complete_field(field, views.seen)
+        field = shaped_as_seen(field, views.seen)
     progress.advance("field", 1.0)
     return field
 

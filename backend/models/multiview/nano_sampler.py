@@ -9,6 +9,7 @@ import torch
 from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional
 
 from backend.geometry.cameras import Cameras
 from backend.models.interfaces import GeneratedViews, OnStep, SeenSurfaces
@@ -80,9 +81,16 @@ class NanoViewModel:
             on_step(done, total, decode_colour(clean[0]))
 
         clean = _denoise(predict, encode_colour(draft.rgba), VIEW_START, steps, seed, show)
-        shown = draft.reference[0, 3] > 0.5
-        seen = SeenSurfaces(draft.front[0, :, shown].T, draft.back[0, :, shown].T)
-        return GeneratedViews(decode_colour(clean[0]), float(draft.elevation[0]), seen)
+        return GeneratedViews(decode_colour(clean[0]), float(draft.elevation[0]), _seen(draft, reference))
+
+
+def _seen(draft: Draft, reference: Float[Tensor, "4 h w"]) -> SeenSurfaces:
+    """The draft's surfaces at the reference's resolution: thin parts are a pixel wide at half of it."""
+    front, back = (
+        functional.interpolate(surface, reference.shape[-2:], mode="bilinear")[0]
+        for surface in (draft.front, draft.back)
+    )
+    return SeenSurfaces(front, back, reference[3] > 0.5)
 
 
 class NanoNormalModel:

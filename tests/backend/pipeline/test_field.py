@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from backend.models.interfaces import SeenSurfaces
 from backend.packs.loading import Pack
 from backend.pipeline.field import reconstruct_field
 from backend.pipeline.stage_data import Field, FieldSamples, NormalViews, Views
+from tests.backend.pipeline.seen_plate import seen_plate
 from tests.backend.pipeline.true_pack import CAMERAS, ELEVATION, RADIUS, Recorder, true_pack, true_views
 
 POINTS = torch.rand(3000, 3, generator=torch.Generator().manual_seed(0)) - 0.5
@@ -35,11 +35,13 @@ def test_the_field_is_the_views_object(pack: Pack, depth: bool) -> None:
     assert field.half_extent >= 0.5, "the model frame's sphere must fit in"
 
 
-def test_what_the_reference_shows_and_the_views_lost_is_in_the_field(pack: Pack) -> None:
-    truth, far = true_views(), torch.tensor([[0.0, RADIUS + 0.1, 0.01]])
-    seen = SeenSurfaces(far, far * torch.tensor([1.0, 1.0, -1.0]))
+def test_what_the_reference_shows_is_the_fields_shape(pack: Pack) -> None:
+    truth, far = true_views(), torch.tensor([[0.0, RADIUS + 0.05, 0.0]])
     field = reconstruct_field(
-        Views(truth.rgba, CAMERAS, ELEVATION, seen), NormalViews(truth.normals, truth.depth), pack, Recorder()
+        Views(truth.rgba, CAMERAS, ELEVATION, seen_plate(2 * RADIUS + 0.2, 0.05)),
+        NormalViews(truth.normals, truth.depth),
+        pack,
+        Recorder(),
     )
     assert float(field.sdf(far)) < 0 < float(reconstruct(pack).sdf(far))
 
