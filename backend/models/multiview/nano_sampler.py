@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from backend.geometry.cameras import Cameras
+from backend.geometry.reference_hues import take_hues
 from backend.models.interfaces import GeneratedViews, OnStep, SeenSurfaces
 from backend.models.multiview.draft import Draft, Draftsman
 from backend.models.multiview.nano_denoiser import (
@@ -77,11 +78,22 @@ class NanoViewModel:
             clean = self.denoiser(batch, timestep.expand(len(keep)), condition, domain).float()
             return clean[:1] + guidance * (clean[1:] - clean[:1]) if guided else clean
 
+        def finish(clean: Tensor) -> Tensor:
+            return _with_hues_of(reference, decode_colour(clean[0]))
+
         def show(done: int, total: int, clean: Tensor) -> None:
-            on_step(done, total, decode_colour(clean[0]))
+            on_step(done, total, finish(clean))
 
         clean = _denoise(predict, encode_colour(draft.rgba), VIEW_START, steps, seed, show)
-        return GeneratedViews(decode_colour(clean[0]), float(draft.elevation[0]), _seen(draft, reference))
+        return GeneratedViews(finish(clean), float(draft.elevation[0]), _seen(draft, reference))
+
+
+def _with_hues_of(
+    reference: Float[Tensor, "4 h w"], views: Float[Tensor, "view 4 size size"]
+) -> Float[Tensor, "view 4 size size"]:
+    """What noise is left after so few steps is of every hue; the object's own are in the reference."""
+    last = (image.float().movedim(-3, -1).cpu().numpy() for image in (views, reference))
+    return torch.from_numpy(take_hues(*last)).movedim(-1, -3).to(views)
 
 
 def _seen(draft: Draft, reference: Float[Tensor, "4 h w"]) -> SeenSurfaces:
