@@ -92,8 +92,8 @@ def _with_hues_of(
     reference: Float[Tensor, "4 h w"], views: Float[Tensor, "view 4 size size"]
 ) -> Float[Tensor, "view 4 size size"]:
     """What noise is left after so few steps is of every hue; the object's own are in the reference."""
-    last = (image.float().movedim(-3, -1).cpu().numpy() for image in (views, reference))
-    return torch.from_numpy(take_hues(*last)).movedim(-1, -3).to(views)
+    present, wanted = (image.float().movedim(-3, -1).cpu().numpy() for image in (views, reference))
+    return torch.from_numpy(take_hues(present, wanted)).movedim(-1, -3).to(views)
 
 
 def _seen(draft: Draft, reference: Float[Tensor, "4 h w"]) -> SeenSurfaces:
