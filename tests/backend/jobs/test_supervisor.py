@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable
 
@@ -12,9 +13,10 @@ import pytest
 from PIL import Image
 
 from backend.errors import OutputError, QueueFullError
+from backend.jobs.job import Job
 from backend.protocol import CANCELLED, FAILED, QUEUED, RUNNING, STAGES, SUCCEEDED
 from tests.backend.jobs.fakes import ScriptedRunner
-from tests.backend.jobs.running import RunningJobs
+from tests.backend.jobs.running import PATIENCE_SECONDS, RunningJobs
 
 
 def is_running(job: object) -> bool:
@@ -23,9 +25,18 @@ def is_running(job: object) -> bool:
 
 def test_a_job_runs_through_all_stages_to_hashed_results(warm: RunningJobs) -> None:
     job_id = warm.submit(b"succeed", name="chair", seed=7)
-    seen = []
-    with warm.store.subscribe(job_id, lambda: seen.append(warm.store.get(job_id))):
+    seen: list[Job] = []
+    told_of_the_end = threading.Event()
+
+    def hear() -> None:
+        seen.append(warm.store.get(job_id))
+        if seen[-1].ended:
+            told_of_the_end.set()
+
+    with warm.store.subscribe(job_id, hear):
         status = warm.finish(job_id)
+        # The store holds the end a moment before it tells its subscribers.
+        assert told_of_the_end.wait(PATIENCE_SECONDS)
     assert (status.state, status.fraction) == (SUCCEEDED, pytest.approx(1.0))
     assert [artifact.name for artifact in status.artifacts] == ["asset.glb", "views/rgb_0.png"]
     _, path = warm.service.artifact(job_id, "asset.glb")
