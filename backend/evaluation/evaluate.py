@@ -19,7 +19,7 @@ from backend.evaluation.contact_sheet import draw_row
 from backend.evaluation.metrics import Geometry, GeometryScores, compare
 from backend.evaluation.oracle import ShapeGallery, build_shape_gallery
 from backend.evaluation.references import PROTOCOL, UnreadableObjectError, list_objects
-from backend.evaluation.results import ObjectResults, Outcome, cached
+from backend.evaluation.results import ObjectResults, Outcome, cached, system_key
 from backend.evaluation.retrieval import Gallery, build_gallery
 from backend.evaluation.shape import POINTS, shape_in_unit_box
 from backend.evaluation.system import (
@@ -129,7 +129,7 @@ def evaluate(plan: Plan, pack: Pack | None, share: tuple[int, int] = (0, 1)) -> 
 def _run_pack(
     case: Case, plan: Plan, pack: Pack, folder: Path, key: dict[str, object]
 ) -> tuple[Outcome, dict[int, Outcome]]:
-    key = key | {"pack": pack.name, "revision": pack.revision, "faces": plan.options.faces}
+    key = key | system_key(pack) | {"faces": plan.options.faces}
     first = replace(plan.options, seed=plan.seeds[0])
     from_truth = cached(
         folder / "from_truth.json",

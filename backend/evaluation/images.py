@@ -14,7 +14,7 @@ from backend.evaluation.case import SHEET_CELL
 from backend.evaluation.contact_sheet import draw_row
 from backend.evaluation.evaluate import FAILED_ASSET, Plan
 from backend.evaluation.references import spread
-from backend.evaluation.results import ObjectResults, Outcome, cached
+from backend.evaluation.results import ObjectResults, Outcome, cached, system_key
 from backend.evaluation.system import asset_numbers, flattened, make_asset, variant_numbers
 from backend.packs.loading import Pack
 from backend.pipeline.stage_data import Options
@@ -47,9 +47,7 @@ def evaluate_images(plan: Plan, pack: Pack, share: tuple[int, int] = (0, 1)) -> 
             key: dict[str, object] = {
                 "protocol": _PROTOCOL,
                 "image": hashlib.sha256(content).hexdigest(),
-                "pack": pack.name,
-                "revision": pack.revision,
-            }
+            } | system_key(pack)
             single = {}
             for seed in plan.runs:
                 options = replace(plan.options, seed=seed)

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from backend.packs.loading import Pack
+
+_BACKEND = Path(__file__).parents[1]
+_MAKE_ASSETS = ("geometry", "models", "packs", "pipeline")
+"""Packages of the backend whose code decides what an asset looks like."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +38,22 @@ class ObjectResults:
     """The whole system, by seed."""
     row: Path | None
     """Its row of the contact sheet, made with the first seed."""
+
+
+def system_key(pack: Pack) -> dict[str, object]:
+    """The part of a key that stands for the system: its weights and its code."""
+    return {"pack": pack.name, "revision": pack.revision, "code": code_revision(_BACKEND)}
+
+
+@functools.cache
+def code_revision(backend: Path) -> str:
+    """Changes with any Python file that takes part in making an asset."""
+    digest = hashlib.sha256()
+    for package in _MAKE_ASSETS:
+        for file in sorted((backend / package).rglob("*.py")):
+            content = file.read_bytes()
+            digest.update(f"{file.relative_to(backend)} {len(content)}\n".encode() + content)
+    return digest.hexdigest()[:12]
 
 
 def cached(path: Path, key: Mapping[str, object], compute: Callable[[], Outcome]) -> Outcome:
