@@ -9,6 +9,10 @@ from torch import Tensor
 from backend.models.interfaces import PointValues
 from backend.models.reconstructor.nano_voxel import HALF_EXTENT, NanoVoxelReconstructor, VoxelLatent
 
+CARVING_MARGIN = 0.01
+"""Depth is believed up to this, model units: half a pixel of a 64-pixel view. With no margin at all, a view
+cuts away what is thinner than its pixels and mixed with what lies behind (training/LEDGER.md, 47)."""
+
 
 class NanoField:
     """One reconstructed object."""
@@ -26,10 +30,11 @@ class NanoField:
 
     @torch.no_grad()
     def sample(self, points: Float[Tensor, "point 3"]) -> PointValues:
-        """All values, on the field's own device."""
+        """All values, on the field's own device; what a view looks through is outside."""
         device = self._latent.volume.device
         values = self._net.decode(self._latent, points.to(device)[None])
-        return PointValues(values.sdf[0], values.albedo[0], values.roughness[0], values.metallic[0])
+        sdf = torch.maximum(values.sdf, values.clearance - CARVING_MARGIN)
+        return PointValues(sdf[0], values.albedo[0], values.roughness[0], values.metallic[0])
 
 
 class NanoReconstructor:

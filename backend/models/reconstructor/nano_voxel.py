@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import torch
 from einops import rearrange
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -76,6 +76,9 @@ class FieldValues:
     albedo: Float[Tensor, "batch point 3"]
     roughness: Float[Tensor, "batch point"]
     metallic: Float[Tensor, "batch point"]
+    clearance: Float[Tensor, "batch point"]
+    """How far the point lies before the surface that a view sees behind it, the most of all views that tell:
+    positive where one of them looks through it, minus infinity where none tells. Model units, saturating."""
 
 
 class NanoVoxelReconstructor(nn.Module):
@@ -223,6 +226,7 @@ class NanoVoxelReconstructor(nn.Module):
             albedo=(seen + material[..., :3] * 0.3).clamp(0, 1),
             roughness=torch.sigmoid(material[..., 3]),
             metallic=torch.sigmoid(material[..., 4] - 2),
+            clearance=lookup.clearance(),
         )
 
     def _volume_statistics(
@@ -261,7 +265,8 @@ class NanoVoxelReconstructor(nn.Module):
         surface = middle - pixels[..., 7:8] / pixels[..., 3:4].clamp_min(0.3) / 2
         behind = (surface - depth).clamp(-_TRUNCATION, _TRUNCATION)
         known = views.has_depth[:, None, None, None] * (pixels[..., 3:4] > 0.3)
-        return _Lookup(features, pixels, contour.clamp(-_TRUNCATION, 2 * _TRUNCATION), -behind * known)
+        within = contour.clamp(-_TRUNCATION, 2 * _TRUNCATION)
+        return _Lookup(features, pixels, within, -behind * known, known > 0)
 
 
 @dataclass(frozen=True)
@@ -274,10 +279,15 @@ class _Lookup:
     """Distance to the silhouette's cone in model units, negative inside."""
     behind: Float[Tensor, "batch 6 point 1"]
     """How far the point lies behind the seen surface, truncated; zero where depth is unknown."""
+    has_depth: Bool[Tensor, "batch 6 point 1"]
 
     def hull(self) -> Float[Tensor, "batch point"]:
         """Signed distance to the visual hull (a lower bound outside of it)."""
         return self.contour[..., 0].amax(dim=1)
+
+    def clearance(self) -> Float[Tensor, "batch point"]:
+        """See `FieldValues`."""
+        return torch.where(self.has_depth, -self.behind, -torch.inf)[..., 0].amax(dim=1)
 
 
 class _ResidualBlock(nn.Module):

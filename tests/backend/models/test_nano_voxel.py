@@ -58,6 +58,21 @@ def test_untrained_it_is_the_visual_hull(views: SphereViews) -> None:
     assert iou(sdf < 0, GRID.norm(dim=1) < RADIUS) > 0.85
 
 
+def test_depth_carves_what_a_view_looks_through(views: SphereViews) -> None:
+    """A flat front at half the sphere's depth, as one view sees it: what lies before it is outside."""
+    net = fresh()
+    camera = CAMERAS.positions[0]
+    towards = camera / camera.norm()
+    flat = views.depth.clone()
+    flat[0] = torch.where(flat[0] > 0, camera.norm(), 0)
+    before, behind = (towards * side * RADIUS / 2 for side in (1, -1))
+    points = torch.stack([before, behind])
+    whole, carved = (field_of(net, views, depth).sdf(points) for depth in (views.depth, flat))
+    assert (whole < 0).all()
+    assert carved[0] > 0.05
+    assert carved[1] == whole[1]
+
+
 def test_an_object_beside_the_centre_is_where_its_views_show_it() -> None:
     centre = (0.12, 0.2, -0.15)
     views = view_sphere(CAMERAS, SIZE, 0.2, centre)
@@ -107,10 +122,12 @@ def test_samples_of_a_batch_may_have_depth_or_not(views: SphereViews) -> None:
     both = [t.expand(2, *t.shape) for t in (views.rgba, views.normals)]
     depth = torch.stack([views.depth, torch.zeros_like(views.depth)])
     with torch.no_grad():
-        together = net.decode(net(*both, depth), GRID[None, ::7].expand(2, -1, -1)).sdf
-    for row, own in ((0, views.depth), (1, None)):
-        alone = field_of(net, views, own).sdf(GRID[::7])
-        torch.testing.assert_close(together[row], alone, atol=1e-5, rtol=1e-4)
+        together = net.decode(net(*both, depth), GRID[None, ::7].expand(2, -1, -1))
+        for row, own in ((0, views.depth[None]), (1, None)):
+            alone = net.decode(net(views.rgba[None], views.normals[None], own), GRID[None, ::7])
+            for name in ("sdf", "clearance"):
+                wanted = getattr(alone, name)[0]
+                torch.testing.assert_close(getattr(together, name)[row], wanted, atol=1e-5, rtol=1e-4)
 
 
 def test_a_query_does_not_depend_on_its_neighbours(views: SphereViews) -> None:

@@ -173,7 +173,7 @@ def test_the_truth_has_the_least_loss() -> None:
         padding = torch.zeros_like(batch.sdf)
         albedo = torch.cat([padding[..., None].expand(-1, -1, 3), material[..., :3] + change], dim=1)
         rough, metal = (torch.cat([padding, material[..., k] + change], dim=1) for k in (3, 4))
-        values = FieldValues(torch.cat([sdf, beside], dim=1), albedo, rough, metal)
+        values = FieldValues(torch.cat([sdf, beside], dim=1), albedo, rough, metal, torch.zeros_like(rough))
         return {k: v.item() for k, v in ReconstructorTask._parts(values, batch.sdf, material).items()}
 
     truth = parts(batch.sdf)
