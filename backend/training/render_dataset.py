@@ -46,6 +46,9 @@ PROCEDURAL_SHARE = 0.4
 """Of a dataset's samples."""
 _PATTERNED_SHARE = 0.3
 """Of the assets."""
+_STRETCH = 0.05
+"""Largest logarithm of an axis' scale. More would teach that proportions say nothing: at .2, what is round
+from the front may be half as deep again as it is wide."""
 _CATEGORY_SHARE = {"modular": 0.3}
 """Walls, floors and roads are a quarter of the assets and little of what users want."""
 
@@ -94,7 +97,7 @@ def draw_model(source: Source, rng: np.random.Generator) -> Model:
         model = load_model(source.path).with_random_materials(rng, recolour=0.3, shades_together=True)
         if rng.random() < _PATTERNED_SHARE:
             model = in_patterns(model, rng)
-    return posed(model, rng, stretch=0.2)
+    return posed(model, rng, _STRETCH)
 
 
 def reference_camera(model: Model, azimuth: float, elevation: float, fov: float) -> Cameras:

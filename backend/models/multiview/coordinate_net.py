@@ -30,7 +30,7 @@ class CoordinateNetConfig:
     """Side of the image that is read; positions are predicted at half of it."""
     width: int = 192
     """Of the tokens at a sixteenth of the image."""
-    layers: int = 3
+    layers: int = 6
     """Transformer layers over those tokens."""
     channels: tuple[int, int] = (128, 96)
     """Width of the decoder at an eighth and at a quarter of the image."""
