@@ -9,9 +9,8 @@ from torch import Tensor
 from backend.models.interfaces import PointValues
 from backend.models.reconstructor.nano_voxel import HALF_EXTENT, NanoVoxelReconstructor, VoxelLatent
 
-CARVING_MARGIN = 0.01
-"""Depth is believed up to this, model units: half a pixel of a 64-pixel view. With no margin at all, a view
-cuts away what is thinner than its pixels and mixed with what lies behind (training/LEDGER.md, 47)."""
+CARVING_MARGIN = 0.005
+"""Depth is believed up to this, model units: a quarter of a 64-pixel view's pixel."""
 
 
 class NanoField:

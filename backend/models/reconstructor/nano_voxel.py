@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import torch
 from einops import rearrange
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -26,6 +26,8 @@ _CONTOUR_SIZE = 256
 """Masks are enlarged to this before their distance transform: coverage places the contour between pixels."""
 _TRUNCATION = 0.1
 """Signed distances handed to the network saturate here, model units."""
+_COVERED = 0.95
+"""Coverage from which a pixel's depth is one surface's."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +79,9 @@ class FieldValues:
     roughness: Float[Tensor, "batch point"]
     metallic: Float[Tensor, "batch point"]
     clearance: Float[Tensor, "batch point"]
-    """How far the point lies before the surface that a view sees behind it, the most of all views that tell:
-    positive where one of them looks through it, minus infinity where none tells. Model units, saturating."""
+    """How far the point lies before the tangent plane of the surface that a view sees behind it, the most of
+    all views that tell: positive where one of them looks through it, minus infinity where none tells. Model
+    units, saturating."""
 
 
 class NanoVoxelReconstructor(nn.Module):
@@ -226,7 +229,7 @@ class NanoVoxelReconstructor(nn.Module):
             albedo=(seen + material[..., :3] * 0.3).clamp(0, 1),
             roughness=torch.sigmoid(material[..., 3]),
             metallic=torch.sigmoid(material[..., 4] - 2),
-            clearance=lookup.clearance(),
+            clearance=lookup.clearance(directions),
         )
 
     def _volume_statistics(
@@ -265,8 +268,7 @@ class NanoVoxelReconstructor(nn.Module):
         surface = middle - pixels[..., 7:8] / pixels[..., 3:4].clamp_min(0.3) / 2
         behind = (surface - depth).clamp(-_TRUNCATION, _TRUNCATION)
         known = views.has_depth[:, None, None, None] * (pixels[..., 3:4] > 0.3)
-        within = contour.clamp(-_TRUNCATION, 2 * _TRUNCATION)
-        return _Lookup(features, pixels, within, -behind * known, known > 0)
+        return _Lookup(features, pixels, contour.clamp(-_TRUNCATION, 2 * _TRUNCATION), -behind * known)
 
 
 @dataclass(frozen=True)
@@ -279,15 +281,21 @@ class _Lookup:
     """Distance to the silhouette's cone in model units, negative inside."""
     behind: Float[Tensor, "batch 6 point 1"]
     """How far the point lies behind the seen surface, truncated; zero where depth is unknown."""
-    has_depth: Bool[Tensor, "batch 6 point 1"]
 
     def hull(self) -> Float[Tensor, "batch point"]:
         """Signed distance to the visual hull (a lower bound outside of it)."""
         return self.contour[..., 0].amax(dim=1)
 
-    def clearance(self) -> Float[Tensor, "batch point"]:
-        """See `FieldValues`."""
-        return torch.where(self.has_depth, -self.behind, -torch.inf)[..., 0].amax(dim=1)
+    def clearance(self, directions: Float[Tensor, "batch 6 point 3"]) -> Float[Tensor, "batch point"]:
+        """See `FieldValues`. Pixels of an outline mix depths, and tell nothing.
+
+        Args:
+            directions: unit vectors from the points towards the cameras.
+        """
+        normals = functional.normalize(self.pixels[..., 4:7], dim=-1)
+        facing = (normals * directions).sum(-1).clamp(0, 1)
+        tells = (self.behind[..., 0] != 0) & (self.pixels[..., 3] > _COVERED)
+        return torch.where(tells, -self.behind[..., 0] * facing, -torch.inf).amax(dim=1)
 
 
 class _ResidualBlock(nn.Module):

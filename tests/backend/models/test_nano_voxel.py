@@ -59,18 +59,25 @@ def test_untrained_it_is_the_visual_hull(views: SphereViews) -> None:
 
 
 def test_depth_carves_what_a_view_looks_through(views: SphereViews) -> None:
-    """A flat front at half the sphere's depth, as one view sees it: what lies before it is outside."""
-    net = fresh()
-    camera = CAMERAS.positions[0]
-    towards = camera / camera.norm()
-    flat = views.depth.clone()
-    flat[0] = torch.where(flat[0] > 0, camera.norm(), 0)
-    before, behind = (towards * side * RADIUS / 2 for side in (1, -1))
-    points = torch.stack([before, behind])
-    whole, carved = (field_of(net, views, depth).sdf(points) for depth in (views.depth, flat))
+    """A flat disk across the sphere, as one view sees it: what lies before it is outside."""
+    axis = torch.nn.functional.normalize(CAMERAS.positions[0], dim=0)
+    depth, facing, across = views.depth.clone(), views.normals.clone(), views.normals.clone()
+    depth[0] = torch.where(depth[0] > 0, CAMERAS.positions[0].norm(), 0)
+    facing[0] = axis[:, None, None]
+    across[0] = torch.linalg.cross(axis, torch.tensor([0.0, 1, 0]))[:, None, None]
+    net = NanoReconstructor(fresh())
+
+    def sdf(normals: Tensor, depth: Tensor) -> Tensor:
+        """Before the disk and behind it."""
+        return net.reconstruct(views.rgba, normals, depth).sdf(
+            axis * torch.tensor([[1.0], [-1.0]]) * RADIUS / 2
+        )
+
+    whole, carved = sdf(facing, views.depth), sdf(facing, depth)
     assert (whole < 0).all()
     assert carved[0] > 0.05
     assert carved[1] == whole[1]
+    assert (sdf(across, depth) < 0).all(), "a pixel says next to nothing of a surface seen edge-on"
 
 
 def test_an_object_beside_the_centre_is_where_its_views_show_it() -> None:
