@@ -1,5 +1,6 @@
 """`python -m backend train`: render the data, train nano's four networks in order, write the pack.
 
+furniture      models of Sweet Home 3D --libraries (.sh3f), as a further folder of GLBs in --out
 render         fill --work/data with rendered samples (several may run at once: --worker i --workers n)
 references     fill --work/references with six times as many reference images for the coordinates (likewise)
 coordinates    object coordinates from the reference image
@@ -35,6 +36,7 @@ from backend.models.presets import NANO
 from backend.packs.loading import NanoModules, assemble_nano, build_nano, load_weights, save_nano
 from backend.packs.manifest import PACKS_FOLDER, write_manifest
 from backend.training.dataset import REFERENCES, Example, RenderedDataset
+from backend.training.furniture_library import import_libraries
 from backend.training.gallery import write_gallery
 from backend.training.generated_views import MixedViews, generate_views_of
 from backend.training.label_check import check_folder
@@ -91,11 +93,10 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("what", choices=(*_ORDER, "all", "gallery", "check-labels"))
-    parser.add_argument("--data", type=Path, help="folder of GLBs with index.csv (for render)")
-    parser.add_argument(
-        "--out", type=Path, default=Path("docs/training-data"), help="where gallery writes its sheets"
-    )
+    parser.add_argument("what", choices=(*_ORDER, "all", "furniture", "gallery", "check-labels"))
+    parser.add_argument("--data", type=Path, nargs="+", help="folders of GLBs with index.csv (for render)")
+    parser.add_argument("--libraries", type=Path, nargs="+", help="furniture libraries (.sh3f)")
+    parser.add_argument("--out", type=Path, help="where gallery writes its sheets, or furniture its models")
     parser.add_argument("--work", type=Path, default=Path("runs"), help="samples, checkpoints and logs")
     parser.add_argument("--pack", type=Path, default=PACKS_FOLDER / "nano", help="where export writes")
     parser.add_argument(
@@ -132,10 +133,16 @@ def _run(what: str, arguments: argparse.Namespace) -> None:
             seed=arguments.seed,
         )
     elif what == "gallery":
-        for path in write_gallery(_data_of(arguments), arguments.out, arguments.seed):
+        sheets = arguments.out or Path("docs/training-data")
+        for path in write_gallery(_data_of(arguments), sheets, arguments.seed):
             print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
     elif what == "check-labels":
-        print(check_folder(_data_of(arguments), arguments.seed))
+        for folder in _data_of(arguments):
+            print(check_folder(folder, arguments.seed))
+    elif what == "furniture":
+        if not arguments.libraries or arguments.out is None:
+            raise OptionError("furniture needs --libraries FILE.sh3f ... and --out DIR, a folder to fill.")
+        print(f"Wrote {import_libraries(arguments.libraries, arguments.out)} models to {arguments.out}.")
     elif what == "references":
         render_references(
             _data_of(arguments),
@@ -153,10 +160,10 @@ def _run(what: str, arguments: argparse.Namespace) -> None:
         _train(what, arguments, samples)
 
 
-def _data_of(arguments: argparse.Namespace) -> Path:
+def _data_of(arguments: argparse.Namespace) -> list[Path]:
     if arguments.data is None:
         raise OptionError(f"{arguments.what} needs --data DIR, a folder of GLBs with their index.csv.")
-    return Path(arguments.data)
+    return list(arguments.data)
 
 
 def _train(what: str, arguments: argparse.Namespace, samples: Path) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,14 @@ from tqdm import tqdm
 from backend.training.assets import Model
 from backend.training.lighting import random_environment_lighting
 from backend.training.procedural import FAMILIES, random_model
-from backend.training.render_dataset import Source, draw_model, jittered_camera, posed, reference_camera
+from backend.training.render_dataset import (
+    Source,
+    draw_model,
+    jittered_camera,
+    posed,
+    read_index,
+    reference_camera,
+)
 from backend.training.rendering import Renderer
 
 TILE = 96
@@ -28,15 +34,16 @@ _MAKERS = {
     "Quaternius)": "quaternius",
     "Kenney": "kenney",
     "aws-robotics": "aws robomaker",
+    "Sweet Home 3D": "sweet home 3d",
 }
 """What in an asset's `source_repo` names its maker; the first that fits counts."""
 
 
-def write_gallery(data: Path, folder: Path, seed: int = 0) -> list[Path]:
+def write_gallery(data: Sequence[Path], folder: Path, seed: int = 0) -> list[Path]:
     """One JPEG for each maker of assets in `data` and each procedural family.
 
     Args:
-        data: folder of GLBs with index.csv.
+        data: folders of GLBs with index.csv.
         folder: where the sheets go, named after their sources.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -55,22 +62,22 @@ def maker_of(source_repo: str) -> str | None:
     return next((maker for mark, maker in _MAKERS.items() if mark in source_repo), None)
 
 
-def _assets(data: Path, seed: int) -> Iterable[tuple[str, Iterable[Model]]]:
-    """For each maker, objects of different packs as far as there are."""
-    with (data / "index.csv").open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["category"] != "modular"]
+def _assets(data: Sequence[Path], seed: int) -> Iterable[tuple[str, Iterable[Model]]]:
+    """For each maker with assets in the folders, objects of different packs as far as there are."""
+    rows = [(folder, row) for folder in data for row in read_index(folder) if row["category"] != "modular"]
     for maker in _MAKERS.values():
         rng = np.random.default_rng(seed)
-        mine = [row for row in rows if maker_of(row["source_repo"]) == maker]
+        mine = [(folder, row) for folder, row in rows if maker_of(row["source_repo"]) == maker]
         mixed = [mine[i] for i in rng.permutation(len(mine))]
         seen: dict[str, int] = {}
         turns = []
-        for row in mixed:
+        for _, row in mixed:
             turns.append(seen.get(row["pack"], 0))
             seen[row["pack"]] = turns[-1] + 1
         chosen = [mixed[i] for i in np.argsort(turns, kind="stable")[:OBJECTS]]
-        sources = [Source(row["file"], row["pack"], data / row["file"]) for row in chosen]
-        yield maker, [draw_model(source, rng) for source in sources]
+        sources = [Source(row["file"], row["pack"], folder / row["file"]) for folder, row in chosen]
+        if sources:
+            yield maker, [draw_model(source, rng) for source in sources]
 
 
 def _families(seed: int) -> Iterable[tuple[str, Iterable[Model]]]:

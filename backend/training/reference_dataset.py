@@ -116,11 +116,13 @@ class ReferenceDataset(Dataset[HasReference]):
         )
 
 
-def render_references(data: Path, folder: Path, *, images: int, worker: int, workers: int, seed: int) -> None:
+def render_references(
+    data: Sequence[Path], folder: Path, *, images: int, worker: int, workers: int, seed: int
+) -> None:
     """Render `images` reference images into shards; worker i of n takes every n-th shard.
 
     Args:
-        data: folder of GLBs with index.csv.
+        data: folders of GLBs with index.csv.
         folder: where the shards go; those that are there already stay.
         images: rounded up to whole models.
     """

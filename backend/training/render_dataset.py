@@ -7,6 +7,7 @@ an interrupted run goes on where it stopped.
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,19 +64,29 @@ class Source:
     """None for a procedural shape."""
 
 
-def list_sources(data: Path, procedural_share: float, rng: np.random.Generator) -> list[Source]:
-    """One epoch in random order: the assets of `data`/index.csv and procedural shapes among them.
+def read_index(folder: Path) -> list[dict[str, str]]:
+    """The rows of a folder's index.csv, one an asset.
 
     Raises:
         FileNotFoundError: there is no index, or nothing in it.
     """
-    with (data / "index.csv").open(newline="") as file:
+    with (folder / "index.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     if not rows:
-        raise FileNotFoundError(f"{data / 'index.csv'} names no assets to render.")
+        raise FileNotFoundError(f"{folder / 'index.csv'} names no assets to render.")
+    return rows
+
+
+def list_sources(folders: Sequence[Path], procedural_share: float, rng: np.random.Generator) -> list[Source]:
+    """One epoch in random order: the assets of the folders' index.csv and procedural shapes among them.
+
+    Raises:
+        FileNotFoundError: a folder has no index, or nothing in it.
+    """
     sources = [
-        Source(row["file"], row["pack"], data / row["file"])
-        for row in rows
+        Source(row["file"], row["pack"], folder / row["file"])
+        for folder in folders
+        for row in read_index(folder)
         if rng.random() < _CATEGORY_SHARE.get(row["category"], 1.0)
     ]
     made = round(len(sources) * procedural_share / (1 - procedural_share))
@@ -211,12 +222,19 @@ def render_shard(folder: Path, number: int, sources: list[Source], seed: int) ->
 
 
 def render_dataset(
-    data: Path, folder: Path, *, samples: int, shard_size: int, worker: int, workers: int, seed: int
+    data: Sequence[Path],
+    folder: Path,
+    *,
+    samples: int,
+    shard_size: int,
+    worker: int,
+    workers: int,
+    seed: int,
 ) -> None:
     """Render `samples` models into shards of `shard_size`; worker i of n takes every n-th shard.
 
     Args:
-        data: folder of GLBs with index.csv.
+        data: folders of GLBs with index.csv.
         folder: where the shards go.
     """
     rng = np.random.default_rng(seed)

@@ -18,6 +18,7 @@ REPOS = {
     "kenney": "beep2bleep/FreeAssetsByKenneyNLandQuaternius (Kenney)",
     "quaternius": "beep2bleep/FreeAssetsByKenneyNLandQuaternius (Quaternius)",
     "aws robomaker": "aws-robotics/aws-robomaker-bookstore-world",
+    "sweet home 3d": "Sweet Home 3D Scopia",
 }
 
 
@@ -32,17 +33,18 @@ def test_one_small_sheet_a_source(
 ) -> None:
     monkeypatch.setattr(subject, "OBJECTS", 2)
     monkeypatch.setattr(subject, "FAMILIES", {"lathes": FAMILIES["lathes"]})
-    data = tmp_path / "data"
-    data.mkdir()
-    with (data / "index.csv").open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["file", "pack", "category", "source_repo"])
-        for name, repo in REPOS.items():
+    folders = []
+    for name in ("kaykit", "sweet home 3d"):
+        folders.append(tmp_path / name)
+        folders[-1].mkdir()
+        with (folders[-1] / "index.csv").open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["file", "pack", "category", "source_repo"])
             for k in range(2):
-                writer.writerow([f"{name} {k}.glb", f"pack {k}", "prop", repo])
-                trimesh.creation.box((1, 0.5, 0.7)).export(data / f"{name} {k}.glb")
-    written = write_gallery(data, tmp_path / "sheets")
-    names = {"kaykit", "kenney", "quaternius", "aws-robomaker", "procedural-lathes"}
+                writer.writerow([f"{k}.glb", f"pack {k}", "prop", REPOS[name]])
+                trimesh.creation.box((1, 0.5, 0.7)).export(folders[-1] / f"{k}.glb")
+    written = write_gallery(folders, tmp_path / "sheets")
+    names = {"kaykit", "sweet-home-3d", "procedural-lathes"}
     assert {path.stem for path in written} == names
     for path in written:
         assert path.stat().st_size < 150_000

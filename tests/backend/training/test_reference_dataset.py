@@ -154,8 +154,8 @@ def packs_of(folder: Path) -> list[Sequence[str]]:
 def test_workers_share_the_shards_and_agree_on_the_order(tmp_path: Path, cheap_images: list[float]) -> None:
     data = assets(tmp_path / "data")
     for worker in (0, 1):
-        render_references(data, tmp_path / "shared", images=6, worker=worker, workers=2, seed=0)
-    render_references(data, tmp_path / "alone", images=6, worker=0, workers=1, seed=0)
+        render_references([data], tmp_path / "shared", images=6, worker=worker, workers=2, seed=0)
+    render_references([data], tmp_path / "alone", images=6, worker=0, workers=1, seed=0)
     for shard in ("shard_0000", "shard_0001"):
         assert contents(tmp_path / "shared" / shard) == contents(tmp_path / "alone" / shard)
     assert set(cheap_images) == {0.0}, "the models are turned, not the cameras"
@@ -166,7 +166,7 @@ def test_workers_share_the_shards_and_agree_on_the_order(tmp_path: Path, cheap_i
 
 
 def test_no_more_is_rendered_than_was_asked_for(tmp_path: Path, cheap_images: list[float]) -> None:
-    render_references(assets(tmp_path / "data"), tmp_path / "out", images=3, worker=0, workers=1, seed=0)
+    render_references([assets(tmp_path / "data")], tmp_path / "out", images=3, worker=0, workers=1, seed=0)
     assert len(cheap_images) == 4, "whole models"
 
 
@@ -176,7 +176,7 @@ def test_a_stopped_shard_is_begun_anew_and_a_finished_one_kept(
     data = assets(tmp_path / "data")
 
     def render(folder: str) -> None:
-        render_references(data, tmp_path / folder, images=4, worker=0, workers=1, seed=1)
+        render_references([data], tmp_path / folder, images=4, worker=0, workers=1, seed=1)
 
     render("whole")
     real, calls = subject.render_reference, 0
@@ -204,7 +204,7 @@ def test_a_rendered_shard_is_what_the_dataset_reads(
     tmp_path: Path, renderer: Renderer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(subject, "IMAGES_PER_MODEL", 2)
-    render_references(assets(tmp_path / "data", 1), tmp_path / "out", images=2, worker=0, workers=1, seed=0)
+    render_references([assets(tmp_path / "data", 1)], tmp_path / "out", images=2, worker=0, workers=1, seed=0)
     packs = packs_of(tmp_path / "out")
     data = ReferenceDataset(tmp_path / "out", validation=subject.is_validation(packs[0][0]))
     assert len(data) == 4

@@ -113,9 +113,9 @@ def test_workers_share_the_shards_and_agree_on_the_order(tmp_path: Path, cheap_s
     data = data_folder(tmp_path / "data", [(f"{k}.glb", f"pack {k}", "prop") for k in range(3)])
     for worker in (0, 1):
         subject.render_dataset(
-            data, tmp_path / "shared", samples=3, shard_size=2, worker=worker, workers=2, seed=0
+            [data], tmp_path / "shared", samples=3, shard_size=2, worker=worker, workers=2, seed=0
         )
-    subject.render_dataset(data, tmp_path / "alone", samples=3, shard_size=2, worker=0, workers=1, seed=0)
+    subject.render_dataset([data], tmp_path / "alone", samples=3, shard_size=2, worker=0, workers=1, seed=0)
     for shard in ("shard_0000", "shard_0001"):
         assert contents(tmp_path / "shared" / shard) == contents(tmp_path / "alone" / shard)
     names = [
@@ -131,7 +131,7 @@ def test_workers_share_the_shards_and_agree_on_the_order(tmp_path: Path, cheap_s
 def test_an_index_without_rows_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"index\.csv names no assets"):
         subject.render_dataset(
-            data_folder(tmp_path / "data", []),
+            [data_folder(tmp_path / "data", [])],
             tmp_path / "out",
             samples=2,
             shard_size=2,
@@ -141,19 +141,27 @@ def test_an_index_without_rows_is_refused(tmp_path: Path) -> None:
         )
 
 
+def test_sources_come_of_every_folder(tmp_path: Path) -> None:
+    folders = [data_folder(tmp_path / name, [(f"{name}.glb", name, "prop")]) for name in "ab"]
+    sources = list_sources(folders, 0.0, np.random.default_rng(0))
+    assert {(source.path, source.pack) for source in sources} == {
+        (tmp_path / name / f"{name}.glb", name) for name in "ab"
+    }
+
+
 def test_sources_mix_assets_and_procedural_shapes(tmp_path: Path) -> None:
     rows = [(f"{k}.glb", "kit", "modular" if k % 2 else "prop") for k in range(400)]
     folder = tmp_path / "data"
     folder.mkdir()
     with (folder / "index.csv").open("w", newline="") as file:
         csv.writer(file).writerows([("file", "pack", "category"), *rows])
-    sources = list_sources(folder, 0.25, np.random.default_rng(0))
+    sources = list_sources([folder], 0.25, np.random.default_rng(0))
     assets = [source for source in sources if source.path is not None]
     modular = [source for source in assets if int(source.name.removesuffix(".glb")) % 2]
     assert len(assets) - len(modular) == 200
     assert len(modular) == pytest.approx(60, abs=25)
     assert (len(sources) - len(assets)) / len(sources) == pytest.approx(0.25, abs=0.01)
-    assert sources == list_sources(folder, 0.25, np.random.default_rng(0))
+    assert sources == list_sources([folder], 0.25, np.random.default_rng(0))
     half = sources[: len(sources) // 2]
     assert sum(source.path is None for source in half) == pytest.approx(len(half) / 4, rel=0.5), (
         "not shuffled"

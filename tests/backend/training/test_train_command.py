@@ -137,11 +137,11 @@ def test_the_coordinates_also_learn_from_the_samples_but_are_judged_by_the_refer
 
 
 def test_references_are_rendered_beside_the_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[tuple[Path, ...], dict[str, int]]] = []
+    asked: list[tuple[tuple[object, ...], dict[str, int]]] = []
     monkeypatch.setattr(command, "render_references", lambda *paths, **rest: asked.append((paths, rest)))
-    data, work = tmp_path / "assets", tmp_path / "work"
+    data, work = [tmp_path / "assets", tmp_path / "furniture"], tmp_path / "work"
     share = ("--samples", "90", "--worker", "1", "--workers", "3", "--seed", "4")
-    assert command.main(["references", "--data", str(data), "--work", str(work), *share]) == 0
+    assert command.main(["references", "--data", *map(str, data), "--work", str(work), *share]) == 0
     assert asked == [((data, work / "references"), {"images": 540, "worker": 1, "workers": 3, "seed": 4})]
 
 

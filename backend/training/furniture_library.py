@@ -1,0 +1,182 @@
+"""Furniture libraries of Sweet Home 3D (`.sh3f`) turned into a folder of GLBs that `train` renders from.
+
+A library is a ZIP archive of Wavefront OBJ models with a catalogue, `PluginFurnitureCatalog.properties`, one
+`key#number=value` a line. Debian's package `sweethome3d-furniture` holds five of them: 820 household objects,
+furniture, food, plants and vehicles by more than a hundred artists, CC0 or CC BY 3.0.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import trimesh
+from PIL import Image
+from tqdm import tqdm
+from trimesh.resolvers import ZipResolver
+from trimesh.visual import TextureVisuals
+from trimesh.visual.material import PBRMaterial
+
+from backend.errors import OptionError
+from backend.training.assets import srgb_to_linear
+
+COLUMNS = ("file", "name", "category", "source_repo", "licence", "pack")
+"""Of the index, as far as training reads them."""
+_CATALOGUE = "PluginFurnitureCatalog.properties"
+_BUILDING_PARTS = ("Doors and windows", "Staircases")
+_TEXTURE_SIDE = 256
+_CUT_OUT_SHARE = 0.02
+"""Textures with more see-through texels are cut-outs (leaves on cards), which the renderer cannot show."""
+_CREASE = np.radians(40)
+"""Faces that meet at less are shaded smoothly where a file has no normals."""
+_DENSE = 5_000
+"""Faces of a mesh that is smooth enough without looking for creases (which takes minutes on some)."""
+_THINNEST = 0.004
+"""Of the longest side; below, a model is a picture or a carpet."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One piece of a catalogue."""
+
+    name: str
+    category: str
+    creator: str
+    model: str
+    """Its OBJ's path in the archive."""
+    rotation: np.ndarray
+    """3 x 3, from the file's axes to the catalogue's (+Y up, the front on +Z)."""
+
+
+def read_catalogue(archive: zipfile.ZipFile) -> tuple[str, list[Entry]]:
+    """The library's licence and its pieces, in the catalogue's order.
+
+    Raises:
+        OptionError: the archive has no catalogue.
+    """
+    if _CATALOGUE not in archive.namelist():
+        raise OptionError(f"{archive.filename} has no {_CATALOGUE}: give furniture libraries (.sh3f).")
+    licence = ""
+    pieces: dict[int, dict[str, str]] = {}
+    for line in archive.read(_CATALOGUE).decode("latin-1").splitlines():
+        key, _, value = line.partition("=")
+        field, _, number = key.partition("#")
+        if number.isdigit():
+            pieces.setdefault(int(number), {})[field] = value.strip()
+        elif field == "license":
+            licence = value.strip()
+    identity = "1 0 0 0 1 0 0 0 1"
+    return licence, [
+        Entry(
+            name=piece["name"],
+            category=piece.get("category", ""),
+            creator=piece.get("creator", "unknown"),
+            model=piece["model"].lstrip("/"),
+            rotation=np.array(piece.get("modelRotation", identity).split(), dtype=float).reshape(3, 3),
+        )
+        for _, piece in sorted(pieces.items())
+        if piece.get("model", "").endswith(".obj")
+    ]
+
+
+def import_libraries(libraries: Sequence[Path], out: Path) -> int:
+    """Write every usable model as a GLB, centred, longest side 1, +Y up, beside an index.csv.
+
+    Left out are flat pictures, models that use cut-out textures, and files that hold no triangles.
+
+    Args:
+        libraries: `.sh3f` files.
+        out: folder to fill; its index is written anew.
+
+    Returns:
+        How many models there are.
+
+    Raises:
+        OptionError: a library is not one.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for library in libraries:
+        if not zipfile.is_zipfile(library):
+            raise OptionError(f"{library} is not a furniture library (.sh3f, a ZIP archive).")
+        with zipfile.ZipFile(library) as archive:
+            licence, entries = read_catalogue(archive)
+            for entry in tqdm(entries, desc=library.stem, unit="model"):
+                scene = _load(archive, entry)
+                if scene is None:
+                    continue
+                name = re.sub(r"\W+", "_", f"{library.stem}__{Path(entry.model).stem}") + ".glb"
+                scene.export(out / name)
+                category = "modular" if entry.category in _BUILDING_PARTS else entry.category
+                source = f"Sweet Home 3D {library.stem}"
+                rows.append((name, entry.name, category, source, licence, f"{library.stem} {entry.creator}"))
+    with (out / "index.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        writer.writerows(rows)
+    return len(rows)
+
+
+def _load(archive: zipfile.ZipFile, entry: Entry) -> trimesh.Scene | None:
+    """The model in its catalogue's pose and the unit box, or None if it is of no use here."""
+    folder = entry.model.rpartition("/")[0]
+    files = {
+        name: io.BytesIO(archive.read(name)) for name in archive.namelist() if name.startswith(f"{folder}/")
+    }
+    loaded = trimesh.load_scene(
+        files[entry.model], file_type="obj", resolver=ZipResolver(files, namespace=folder), process=False
+    )
+    parts = (part for part in loaded.geometry.values() if isinstance(part, trimesh.Trimesh))
+    meshes = [part for part in parts if len(part.faces)]
+    if not meshes:
+        return None
+    corners = np.concatenate([mesh.vertices[mesh.faces.ravel()] for mesh in meshes]) @ entry.rotation.T
+    low, high = corners.min(0), corners.max(0)
+    longest = float((high - low).max())
+    if not longest > 0 or (high - low).min() < _THINNEST * longest:
+        return None
+    has_normals = b"\nvn " in files[entry.model].getvalue()
+    scene = trimesh.Scene()
+    for mesh in meshes:
+        material = _material_of(mesh.visual)
+        if material is None:
+            return None
+        shaded = trimesh.Trimesh(
+            (mesh.vertices @ entry.rotation.T - (low + high) / 2) / longest,
+            mesh.faces,
+            vertex_normals=mesh.vertex_normals @ entry.rotation.T if has_normals else None,
+            process=False,
+        )
+        uv = getattr(mesh.visual, "uv", None)
+        # Without coordinates trimesh would not write the material.
+        uv = np.zeros((len(mesh.vertices), 2)) if uv is None else uv
+        shaded.visual = TextureVisuals(uv=uv, material=material)
+        if not has_normals and len(shaded.faces) < _DENSE:
+            shaded = trimesh.graph.smooth_shade(shaded, angle=_CREASE)
+        scene.add_geometry(shaded)
+    return scene
+
+
+def _material_of(visual: object) -> PBRMaterial | None:
+    """The diffuse colour or texture, or None for a cut-out.
+
+    The program shows colours as they are written, hence sRGB, and multiplies textures by them.
+    """
+    material = getattr(visual, "material", None)
+    diffuse = np.asarray(getattr(material, "diffuse", (204, 204, 204)), dtype=np.float32)[:3] / 255
+    image = getattr(material, "image", None)
+    if not isinstance(image, Image.Image) or getattr(visual, "uv", None) is None:
+        factor = (srgb_to_linear(diffuse) * 255).round().astype(np.uint8)
+        return PBRMaterial(baseColorFactor=[*factor, 255])
+    image = image.convert("RGBA")
+    image.thumbnail((_TEXTURE_SIDE, _TEXTURE_SIDE))
+    texels = np.asarray(image)
+    if (texels[..., 3] < 128).mean() > _CUT_OUT_SHARE:
+        return None
+    return PBRMaterial(baseColorTexture=Image.fromarray((texels[..., :3] * diffuse).round().astype(np.uint8)))
