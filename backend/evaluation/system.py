@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from jaxtyping import UInt8
@@ -73,10 +73,11 @@ def run_system(case: Case, pack: Pack, options: Options) -> SystemResult:
 
 
 def reconstruct_from_truth(case: Case, pack: Pack, faces: int) -> Geometry:
-    """The reconstructor alone: what it makes of perfect views. Raises EmptySurfaceError."""
+    """The reconstructor alone: what it makes of perfect views, which agree. Raises EmptySurfaceError."""
     views, normals = _on_device(case.views, pack)
     field = reconstruct_field(views, normals, pack, Silent())
-    return measure_mesh(extract_mesh(field, faces, Silent(), pack.config.surface), case.item)
+    surface = replace(pack.config.surface, denoised=False)
+    return measure_mesh(extract_mesh(field, faces, Silent(), surface), case.item)
 
 
 def normals_from_truth(case: Case, pack: Pack, options: Options) -> float:

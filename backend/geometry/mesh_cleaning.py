@@ -11,8 +11,8 @@ from scipy.sparse.csgraph import connected_components
 Vertices = Float32[np.ndarray, "vertex 3"]
 Faces = Int32[np.ndarray, "face 3"]
 
-SPECK_SHARE = 0.02
-"""A component below this share of the largest one's area is a speck."""
+SPECK_SHARE = 0.005
+"""A component below this share of the largest one's area, some 7 % of its length, is a speck."""
 HOLE_EDGES = 200
 """Boundary loops of at most this many edges are closed."""
 

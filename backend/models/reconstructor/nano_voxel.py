@@ -26,6 +26,8 @@ _CONTOUR_SIZE = 256
 """Masks are enlarged to this before their distance transform: coverage places the contour between pixels."""
 _TRUNCATION = 0.1
 """Signed distances handed to the network saturate here, model units."""
+_FAINTEST = 0.15
+"""Coverage above its surroundings by which a part narrower than a pixel still counts."""
 _COVERED = 0.95
 """Coverage from which a pixel's depth is one surface's."""
 
@@ -314,15 +316,30 @@ class _ResidualBlock(nn.Module):
 
 
 def contour_distance(alpha: Float[Tensor, "batch 6 h w"]) -> Float[Tensor, "batch 6 1 fine fine"]:
-    """Signed distance in NDC to the alpha = 0.5 contour, negative inside; not differentiable."""
+    """Signed distance in NDC to the outline, negative inside; not differentiable.
+
+    The outline is where coverage is one half, and of parts too thin to get there, half of what they reach.
+    """
     batch, views = alpha.shape[:2]
-    fine = functional.interpolate(
-        alpha.detach().float(), size=(_CONTOUR_SIZE, _CONTOUR_SIZE), mode="bilinear", align_corners=False
-    )
-    inside = (fine > 0.5).to(torch.uint8).cpu().numpy().reshape(-1, _CONTOUR_SIZE, _CONTOUR_SIZE)
+    coverage = alpha.detach().float()
+    inside = ((_enlarged(coverage) > 0.5) | (_enlarged(_thin_parts(coverage)) > 0.5)).to(torch.uint8)
+    inside = inside.cpu().numpy().reshape(-1, _CONTOUR_SIZE, _CONTOUR_SIZE)
     distances = [_signed_distance(mask) for mask in inside]
     ndc = torch.from_numpy(np.stack(distances)).to(alpha.device) * (2 / _CONTOUR_SIZE)
     return rearrange(ndc, "(b v) h w -> b v 1 h w", b=batch, v=views)
+
+
+def _enlarged(maps: Float[Tensor, "batch 6 h w"]) -> Float[Tensor, "batch 6 fine fine"]:
+    size = (_CONTOUR_SIZE, _CONTOUR_SIZE)
+    return functional.interpolate(maps, size=size, mode="bilinear", align_corners=False)
+
+
+def _thin_parts(coverage: Float[Tensor, "batch 6 h w"]) -> Float[Tensor, "batch 6 h w"]:
+    """What is narrower than three pixels (the white top-hat), 1 along its ridge however faint that is."""
+    eroded = -functional.max_pool2d(-coverage, 3, stride=1, padding=1)
+    narrow = coverage - functional.max_pool2d(eroded, 3, stride=1, padding=1)
+    ridge = functional.max_pool2d(narrow, 3, stride=1, padding=1)
+    return torch.where(narrow > _FAINTEST, narrow / ridge.clamp_min(_FAINTEST), 0.0)
 
 
 def _signed_distance(mask: np.ndarray) -> np.ndarray:

@@ -90,7 +90,7 @@ def test_specks_around_the_object_are_dropped() -> None:
     speck = torch.tensor([0.5, 0.5, 0.5])
 
     def distance(points: Tensor) -> Tensor:
-        return torch.minimum(points.norm(dim=-1) - 0.3, (points - speck).norm(dim=-1) - 0.03)
+        return torch.minimum(points.norm(dim=-1) - 0.3, (points - speck).norm(dim=-1) - 0.02)
 
     mesh = extract_mesh(AnalyticField(distance), 2000, SilentProgress(), SurfaceConfig(64))
     assert mesh.components == 1
