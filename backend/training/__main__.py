@@ -8,7 +8,7 @@ views          the multi-view denoiser (needs coordinates)
 normals        the normal ControlNet (needs views)
 generate       views of --samples training samples by the trained models (needs normals)
 reconstructor  the field; --generated mixes those views in
-export         write the weights and the manifest to --pack
+export         write the weights and the manifest to --pack; with --average PACK their mean with that pack's
 all            the above in order
 
 With --start PACK what has no checkpoint in --work yet goes on from that pack's weights.
@@ -52,6 +52,7 @@ from backend.training.render_dataset import render_dataset
 from backend.training.train_coordinates import CoordinateTask
 from backend.training.train_reconstructor import ReconstructorTask
 from backend.training.train_views import NormalTask, ViewTask
+from backend.training.weight_averaging import average_into
 
 _ORDER = ("render", "references", "coordinates", "views", "normals", "generate", "reconstructor", "export")
 _DEFAULTS = {
@@ -112,6 +113,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--start", type=Path, metavar="PACK", help="folder of a nano pack whose weights training goes on from"
+    )
+    parser.add_argument(
+        "--average", type=Path, metavar="PACK", help="folder of a nano pack to export the mean with"
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
@@ -255,6 +259,11 @@ def _export(arguments: argparse.Namespace) -> None:
     modules = build_nano(NANO)
     for name in modules.names:
         _load_trained(modules, name, arguments)
+    if arguments.average is not None:
+        others = build_nano(NANO)
+        load_weights(others, modules.names, arguments.average)
+        for name in modules.names:
+            average_into(getattr(modules, name), getattr(others, name))
     save_nano(modules, NANO, arguments.pack)
     manifest = write_manifest(
         arguments.pack,

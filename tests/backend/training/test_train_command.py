@@ -19,6 +19,7 @@ from backend.packs.loading import load_pack
 from backend.training import pretrained_trunk
 from backend.training.dataset import REFERENCES
 from backend.training.reference_dataset import ReferenceBatch
+from backend.training.weight_averaging import average_into
 from tests.backend.training.sphere_examples import write_reference_shard, write_sphere_shard
 from tests.backend.training.test_dataset import HELD_OUT, SEEN
 
@@ -116,6 +117,31 @@ def test_a_pack_to_start_from_stands_in_for_every_missing_checkpoint(
         assert before.keys() == after.keys()
         for key, tensor in before.items():
             torch.testing.assert_close(after[key], tensor, atol=1e-6, rtol=1e-6, msg=f"{name} {key}")
+
+
+def test_the_mean_with_another_pack_is_exported(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "NANO", TINY)
+    other = loading.build_nano(TINY)
+    for parameter in other.coordinates.parameters():
+        torch.nn.init.constant_(parameter, 2.0)
+    loading.save_nano(other, TINY, tmp_path / "other")
+    out = tmp_path / "mean"
+    step = ["export", "--work", str(trained), "--pack", str(out), "--average", str(tmp_path / "other")]
+    assert command.main(step) == 0
+    trained_alone, mean = (
+        dequantise(load_file(folder / "coordinates.safetensors")) for folder in (trained / "nano_pack", out)
+    )
+    for name, _ in other.coordinates.named_parameters():
+        step_of_eight_bits = float((mean[name] - mean[name].mean()).abs().max()) / 100 + 0.02
+        expected = trained_alone[name] / 2 + 1
+        assert mean[name].float() == pytest.approx(expected.float(), abs=step_of_eight_bits), name
+
+
+def test_two_architectures_have_no_mean() -> None:
+    with pytest.raises(ValueError, match="no mean"):
+        average_into(torch.nn.Linear(2, 3), torch.nn.Linear(3, 2))
 
 
 def test_a_pack_to_start_from_must_be_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
