@@ -322,9 +322,9 @@ def contour_distance(alpha: Float[Tensor, "batch 6 h w"]) -> Float[Tensor, "batc
     """
     batch, views = alpha.shape[:2]
     coverage = alpha.detach().float()
-    inside = ((_enlarged(coverage) > 0.5) | (_enlarged(_thin_parts(coverage)) > 0.5)).to(torch.uint8)
-    inside = inside.cpu().numpy().reshape(-1, _CONTOUR_SIZE, _CONTOUR_SIZE)
-    distances = [_signed_distance(mask) for mask in inside]
+    inside = (_enlarged(coverage) > 0.5) | (_enlarged(_thin_parts(coverage)) > 0.5)
+    masks = inside.to(torch.uint8).cpu().numpy().reshape(-1, _CONTOUR_SIZE, _CONTOUR_SIZE)
+    distances = [_signed_distance(mask) for mask in masks]
     ndc = torch.from_numpy(np.stack(distances)).to(alpha.device) * (2 / _CONTOUR_SIZE)
     return rearrange(ndc, "(b v) h w -> b v 1 h w", b=batch, v=views)
 
