@@ -1,6 +1,7 @@
 """`python -m backend train`: render the data, train nano's four networks in order, write the pack.
 
 furniture      models of Sweet Home 3D --libraries (.sh3f), as a further folder of GLBs in --out
+models         likewise the models below the folder --models, in most formats of games; --licence names theirs
 render         fill --work/data with rendered samples (several may run at once: --worker i --workers n)
 references     fill --work/references with six times as many reference images for the coordinates (likewise)
 coordinates    object coordinates from the reference image
@@ -41,6 +42,7 @@ from backend.training.gallery import write_gallery
 from backend.training.generated_views import MixedViews, generate_views_of
 from backend.training.label_check import check_folder
 from backend.training.loop import Batch, ExampleSource, Task, TrainOptions, load_averaged, train
+from backend.training.model_folder import import_folder
 from backend.training.pretrained_trunk import load_pretrained
 from backend.training.reference_dataset import (
     HasReference,
@@ -94,10 +96,14 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("what", choices=(*_ORDER, "all", "furniture", "gallery", "check-labels"))
+    parser.add_argument("what", choices=(*_ORDER, "all", "furniture", "models", "gallery", "check-labels"))
     parser.add_argument("--data", type=Path, nargs="+", help="folders of GLBs with index.csv (for render)")
     parser.add_argument("--libraries", type=Path, nargs="+", help="furniture libraries (.sh3f)")
-    parser.add_argument("--out", type=Path, help="where gallery writes its sheets, or furniture its models")
+    parser.add_argument(
+        "--out", type=Path, help="where gallery writes its sheets, or furniture and models theirs"
+    )
+    parser.add_argument("--models", type=Path, metavar="DIR", help="a game's or a simulator's models")
+    parser.add_argument("--licence", help="of those models, for their index (an SPDX identifier)")
     parser.add_argument("--work", type=Path, default=Path("runs"), help="samples, checkpoints and logs")
     parser.add_argument("--pack", type=Path, default=PACKS_FOLDER / "nano", help="where export writes")
     parser.add_argument(
@@ -147,6 +153,11 @@ def _run(what: str, arguments: argparse.Namespace) -> None:
         if not arguments.libraries or arguments.out is None:
             raise OptionError("furniture needs --libraries FILE.sh3f ... and --out DIR, a folder to fill.")
         print(f"Wrote {import_libraries(arguments.libraries, arguments.out)} models to {arguments.out}.")
+    elif what == "models":
+        if arguments.models is None or arguments.out is None or arguments.licence is None:
+            raise OptionError("models needs --models DIR, --licence NAME and --out DIR, a folder to fill.")
+        imported = import_folder(arguments.models, arguments.out, licence=arguments.licence)
+        print(f"Wrote {imported.written} models to {arguments.out}; left out: {imported}.")
     elif what == "references":
         render_references(
             _data_of(arguments),

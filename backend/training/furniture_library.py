@@ -7,7 +7,6 @@ furniture, food, plants and vehicles by more than a hundred artists, CC0 or CC B
 
 from __future__ import annotations
 
-import csv
 import io
 import re
 import zipfile
@@ -20,25 +19,13 @@ import trimesh
 from PIL import Image
 from tqdm import tqdm
 from trimesh.resolvers import ZipResolver
-from trimesh.visual import TextureVisuals
 from trimesh.visual.material import PBRMaterial
 
 from backend.errors import OptionError
-from backend.training.assets import srgb_to_linear
+from backend.training.imported_models import Piece, material_of, unit_scene, write_index
 
-COLUMNS = ("file", "name", "category", "source_repo", "licence", "pack")
-"""Of the index, as far as training reads them."""
 _CATALOGUE = "PluginFurnitureCatalog.properties"
 _BUILDING_PARTS = ("Doors and windows", "Staircases")
-_TEXTURE_SIDE = 256
-_CUT_OUT_SHARE = 0.02
-"""Textures with more see-through texels are cut-outs (leaves on cards), which the renderer cannot show."""
-_CREASE = np.radians(40)
-"""Faces that meet at less are shaded smoothly where a file has no normals."""
-_DENSE = 5_000
-"""Faces of a mesh that is smooth enough without looking for creases (which takes minutes on some)."""
-_THINNEST = 0.004
-"""Of the longest side; below, a model is a picture or a carpet."""
 
 
 @dataclass(frozen=True)
@@ -116,10 +103,7 @@ def import_libraries(libraries: Sequence[Path], out: Path) -> int:
                 category = "modular" if entry.category in _BUILDING_PARTS else entry.category
                 source = f"Sweet Home 3D {library.stem}"
                 rows.append((name, entry.name, category, source, licence, f"{library.stem} {entry.creator}"))
-    with (out / "index.csv").open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(COLUMNS)
-        writer.writerows(rows)
+    write_index(out, rows)
     return len(rows)
 
 
@@ -132,51 +116,30 @@ def _load(archive: zipfile.ZipFile, entry: Entry) -> trimesh.Scene | None:
     loaded = trimesh.load_scene(
         files[entry.model], file_type="obj", resolver=ZipResolver(files, namespace=folder), process=False
     )
-    parts = (part for part in loaded.geometry.values() if isinstance(part, trimesh.Trimesh))
-    meshes = [part for part in parts if len(part.faces)]
-    if not meshes:
-        return None
-    corners = np.concatenate([mesh.vertices[mesh.faces.ravel()] for mesh in meshes]) @ entry.rotation.T
-    low, high = corners.min(0), corners.max(0)
-    longest = float((high - low).max())
-    if not longest > 0 or (high - low).min() < _THINNEST * longest:
-        return None
     has_normals = b"\nvn " in files[entry.model].getvalue()
-    scene = trimesh.Scene()
-    for mesh in meshes:
+    pieces = []
+    for mesh in loaded.geometry.values():
+        if not isinstance(mesh, trimesh.Trimesh):
+            continue
         material = _material_of(mesh.visual)
         if material is None:
             return None
-        shaded = trimesh.Trimesh(
-            (mesh.vertices @ entry.rotation.T - (low + high) / 2) / longest,
-            mesh.faces,
-            vertex_normals=mesh.vertex_normals @ entry.rotation.T if has_normals else None,
-            process=False,
+        pieces.append(
+            Piece(
+                vertices=mesh.vertices @ entry.rotation.T,
+                faces=mesh.faces,
+                normals=mesh.vertex_normals @ entry.rotation.T if has_normals else None,
+                uvs=getattr(mesh.visual, "uv", None),
+                material=material,
+            )
         )
-        uv = getattr(mesh.visual, "uv", None)
-        # Without coordinates trimesh would not write the material.
-        uv = np.zeros((len(mesh.vertices), 2)) if uv is None else uv
-        shaded.visual = TextureVisuals(uv=uv, material=material)
-        if not has_normals and len(shaded.faces) < _DENSE:
-            shaded = trimesh.graph.smooth_shade(shaded, angle=_CREASE)
-        scene.add_geometry(shaded)
-    return scene
+    return unit_scene(pieces)
 
 
 def _material_of(visual: object) -> PBRMaterial | None:
-    """The diffuse colour or texture, or None for a cut-out.
-
-    The program shows colours as they are written, hence sRGB, and multiplies textures by them.
-    """
+    """The diffuse colour or texture, or None for a cut-out."""
     material = getattr(visual, "material", None)
     diffuse = np.asarray(getattr(material, "diffuse", (204, 204, 204)), dtype=np.float32)[:3] / 255
     image = getattr(material, "image", None)
-    if not isinstance(image, Image.Image) or getattr(visual, "uv", None) is None:
-        factor = (srgb_to_linear(diffuse) * 255).round().astype(np.uint8)
-        return PBRMaterial(baseColorFactor=[*factor, 255])
-    image = image.convert("RGBA")
-    image.thumbnail((_TEXTURE_SIDE, _TEXTURE_SIDE))
-    texels = np.asarray(image)
-    if (texels[..., 3] < 128).mean() > _CUT_OUT_SHARE:
-        return None
-    return PBRMaterial(baseColorTexture=Image.fromarray((texels[..., :3] * diffuse).round().astype(np.uint8)))
+    mapped = isinstance(image, Image.Image) and getattr(visual, "uv", None) is not None
+    return material_of(diffuse, image if mapped else None)

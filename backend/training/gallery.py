@@ -35,6 +35,7 @@ _MAKERS = {
     "Kenney": "kenney",
     "aws-robotics": "aws robomaker",
     "Sweet Home 3D": "sweet home 3d",
+    "FlightGear": "flightgear",
 }
 """What in an asset's `source_repo` names its maker; the first that fits counts."""
 
