@@ -103,6 +103,7 @@ def _parser() -> argparse.ArgumentParser:
         "--out", type=Path, help="where gallery writes its sheets, or furniture and models theirs"
     )
     parser.add_argument("--models", type=Path, metavar="DIR", help="a game's or a simulator's models")
+    parser.add_argument("--z-up", action="store_true", help="those models stand on +Z instead of +Y")
     parser.add_argument("--licence", help="of those models, for their index (an SPDX identifier)")
     parser.add_argument("--work", type=Path, default=Path("runs"), help="samples, checkpoints and logs")
     parser.add_argument("--pack", type=Path, default=PACKS_FOLDER / "nano", help="where export writes")
@@ -156,7 +157,9 @@ def _run(what: str, arguments: argparse.Namespace) -> None:
     elif what == "models":
         if arguments.models is None or arguments.out is None or arguments.licence is None:
             raise OptionError("models needs --models DIR, --licence NAME and --out DIR, a folder to fill.")
-        imported = import_folder(arguments.models, arguments.out, licence=arguments.licence)
+        imported = import_folder(
+            arguments.models, arguments.out, licence=arguments.licence, z_up=arguments.z_up
+        )
         print(f"Wrote {imported.written} models to {arguments.out}; left out: {imported}.")
     elif what == "references":
         render_references(

@@ -17,13 +17,14 @@ from typing import Any
 import assimp_py
 import numpy as np
 import trimesh
+from jaxtyping import Float
 from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
 from backend.errors import OptionError
 from backend.training.imported_models import TEXTURE_SIDE, Piece, material_of, unit_scene, write_index
 
-FORMATS = (".3ds", ".ac", ".ase", ".b3d", ".dae", ".md2", ".md3", ".ms3d", ".obj", ".x")
+FORMATS = (".3ds", ".ac", ".ase", ".b3d", ".dae", ".md2", ".md3", ".ms3d", ".obj", ".stl", ".x")
 """Files that are taken for models."""
 _IMAGES = (".png", ".jpg", ".rgb", ".tga", ".bmp")
 _FEWEST_FACES = 24
@@ -31,6 +32,8 @@ _FEWEST_FACES = 24
 _MOST_FACES = 60_000
 _SEE_THROUGH = 0.5
 """Opacity below which a part is left out: lamps' halos, propeller discs, glass."""
+_Z_UP = np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
+"""From axes with +Z up to ours."""
 _FLAGS = assimp_py.Process_Triangulate | assimp_py.Process_PreTransformVertices
 
 
@@ -46,7 +49,7 @@ class FolderImport:
         return ", ".join(f"{count} {reason}" for reason, count in sorted(self.left_out.items())) or "none"
 
 
-def import_folder(folder: Path, out: Path, *, licence: str) -> FolderImport:
+def import_folder(folder: Path, out: Path, *, licence: str, z_up: bool = False) -> FolderImport:
     """Write every usable model below `folder` as a GLB, centred, longest side 1, +Y up, beside an index.csv.
 
     Files of the same shape (liveries, seasons) count once, in the order of their paths. The subfolder that a
@@ -56,6 +59,7 @@ def import_folder(folder: Path, out: Path, *, licence: str) -> FolderImport:
         folder: searched to any depth for FORMATS.
         out: folder to fill; its index is written anew.
         licence: of all of them, for the index.
+        z_up: whether +Z is up in the files; else +Y is. (STL does not say.)
 
     Raises:
         OptionError: the folder holds no models.
@@ -68,7 +72,7 @@ def import_folder(folder: Path, out: Path, *, licence: str) -> FolderImport:
     left_out: Counter[str] = Counter()
     shapes: set[bytes] = set()
     for path in tqdm(paths, desc=folder.name, unit="model"):
-        scene = _load(path)
+        scene = _load(path, _Z_UP if z_up else np.eye(3))
         if isinstance(scene, str):
             left_out[scene] += 1
             continue
@@ -95,8 +99,8 @@ def import_folder(folder: Path, out: Path, *, licence: str) -> FolderImport:
     return FolderImport(len(rows), dict(left_out))
 
 
-def _load(path: Path) -> trimesh.Scene | str:
-    """The model in the unit box, or why it is left out."""
+def _load(path: Path, rotation: Float[np.ndarray, "3 3"]) -> trimesh.Scene | str:
+    """The model, rotated, in the unit box, or why it is left out."""
     try:
         scene = assimp_py.import_file(str(path), _FLAGS)
     except (ValueError, RuntimeError, UnicodeDecodeError):
@@ -105,14 +109,16 @@ def _load(path: Path) -> trimesh.Scene | str:
     solid = [(mesh, material) for mesh, material in described if material.get("OPACITY", 1.0) >= _SEE_THROUGH]
     if not _FEWEST_FACES <= sum(mesh.num_faces for mesh, _ in solid) <= _MOST_FACES:
         return "of too few or too many faces"
-    pieces = [_piece_of(mesh, material, path.parent) for mesh, material in solid]
+    pieces = [_piece_of(mesh, material, path.parent, rotation) for mesh, material in solid]
     if any(piece is None for piece in pieces):
         return "with cut-outs"
     return unit_scene(piece for piece in pieces if piece is not None) or "flat"
 
 
-def _piece_of(mesh: Any, described: dict[str, Any], folder: Path) -> Piece | None:
-    """One of Assimp's meshes, or None if its texture is a cut-out."""
+def _piece_of(
+    mesh: Any, described: dict[str, Any], folder: Path, rotation: Float[np.ndarray, "3 3"]
+) -> Piece | None:
+    """One of Assimp's meshes, rotated, or None if its texture is a cut-out."""
     image = None
     uvs = None
     named = described.get("TEXTURES", {}).get(assimp_py.TextureType_DIFFUSE)
@@ -123,11 +129,14 @@ def _piece_of(mesh: Any, described: dict[str, Any], folder: Path) -> Piece | Non
     material = material_of(np.asarray(diffuse, dtype=np.float32), image)
     if material is None:
         return None
-    normals = mesh.normals
+
+    def rotated(values: Any) -> Float[np.ndarray, "vertex 3"]:
+        return np.asarray(values, dtype=np.float64).reshape(-1, 3) @ rotation.T
+
     return Piece(
-        vertices=np.asarray(mesh.vertices, dtype=np.float64).reshape(-1, 3),
+        vertices=rotated(mesh.vertices),
         faces=np.asarray(mesh.indices, dtype=np.int64).reshape(-1, 3),
-        normals=None if normals is None else np.asarray(normals, dtype=np.float64).reshape(-1, 3),
+        normals=None if mesh.normals is None else rotated(mesh.normals),
         uvs=uvs,
         material=material,
     )

@@ -28,7 +28,7 @@ from backend.training.dataset import (
     VIEW_SIZE,
 )
 from backend.training.labels import supervise
-from backend.training.lighting import random_reference_lighting
+from backend.training.lighting import Lighting, random_reference_lighting
 from backend.training.procedural import random_model
 from backend.training.rendering import Renderer
 from backend.training.repainting import in_patterns
@@ -113,7 +113,7 @@ def draw_model(source: Source, rng: np.random.Generator) -> Model:
 
 def reference_camera(model: Model, azimuth: float, elevation: float, fov: float) -> Cameras:
     """A camera at some distance whose square image is cropped to the model as `Foreground` is."""
-    return _cropped(_orbit(azimuth, elevation, fov), model, FILL)
+    return cropped_camera(_orbit(azimuth, elevation, fov), model, FILL)
 
 
 def jittered_camera(model: Model, azimuth: float, rng: np.random.Generator) -> tuple[Cameras, float]:
@@ -131,7 +131,7 @@ def jittered_camera(model: Model, azimuth: float, rng: np.random.Generator) -> t
     turn[:3, :3] = torch.from_numpy(Rotation.from_euler("ZYX", [roll, yaw, pitch]).as_matrix())
     turned = Cameras(camera.camera_to_world @ turn, camera.focal, camera.centre)
     shift = rng.uniform(-_SHIFT, _SHIFT, 2)
-    return _cropped(turned, model, float(rng.uniform(*_FILLS)), shift), elevation
+    return cropped_camera(turned, model, float(rng.uniform(*_FILLS)), shift), elevation
 
 
 def _orbit(azimuth: float, elevation: float, fov: float) -> Cameras:
@@ -139,7 +139,7 @@ def _orbit(azimuth: float, elevation: float, fov: float) -> Cameras:
     return orbit_cameras([azimuth], [elevation], float(0.55 / np.sin(np.radians(fov / 2))), fov)
 
 
-def _cropped(camera: Cameras, model: Model, fill: float, shift: np.ndarray | None = None) -> Cameras:
+def cropped_camera(camera: Cameras, model: Model, fill: float, shift: np.ndarray | None = None) -> Cameras:
     """The camera of the square crop in which the model's box fills that share, `shift` off the middle."""
     ndc, _ = camera.project(torch.from_numpy(model.triangles.reshape(-1, 3)))
     low, high = ndc[0].amin(0), ndc[0].amax(0)
@@ -154,15 +154,23 @@ def render_reference(
     model: Model, azimuth: float, renderer: Renderer, rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
     """One reference image from `azimuth`, by a jittered camera in random light, with the positions of the
-    first and last surfaces behind its pixels, at half its size."""
+    first and last surfaces behind its pixels (`render_seen`) and the camera's elevation in degrees."""
     camera, elevation = jittered_camera(model, azimuth, rng)
-    front = renderer.render(model, camera, random_reference_lighting(rng))
+    channels = render_seen(model, camera, random_reference_lighting(rng), renderer)
+    return channels | {"elevation": np.array(elevation, dtype=np.float32)}
+
+
+def render_seen(
+    model: Model, camera: Cameras, lighting: Lighting, renderer: Renderer
+) -> dict[str, np.ndarray]:
+    """The picture that a camera takes (rgba) and, at half its size, the positions of the first and the last
+    surface behind each pixel (front, back)."""
+    front = renderer.render(model, camera, lighting)
     back = renderer.render(model, camera, farthest=True)
     return {
         "rgba": _bytes(np.concatenate([front.rgb[0], front.alpha[0, ..., None]], -1)),
         "front": _halved(_positions(camera, front.depth[0])),
         "back": _halved(_positions(camera, back.depth[0])),
-        "elevation": np.array(elevation, dtype=np.float32),
     }
 
 

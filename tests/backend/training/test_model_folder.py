@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import trimesh
 from PIL import Image
 
 from backend.errors import OptionError
@@ -149,6 +150,25 @@ def test_a_texture_lies_on_its_side_of_a_box(tmp_path: Path) -> None:
     assert len(upper) > 100
     assert upper == pytest.approx(np.tile([1.0, 0, 0], (len(upper), 1)), abs=0.01)
     assert lower == pytest.approx(np.tile([0, 0, 1.0], (len(lower), 1)), abs=0.01)
+
+
+def test_models_that_stand_on_z_are_set_upright(tmp_path: Path) -> None:
+    """An STL has neither colour nor a word on its axes; its normals turn with it."""
+    home = tmp_path / "Scans"
+    home.mkdir()
+    tower = trimesh.creation.cone(radius=1, height=4)  # its tip on +Z
+    tower.export(home / "tower.stl")
+    import_folder(home, tmp_path / "out", licence="CC-BY-4.0", z_up=True)
+    model = load_model(tmp_path / "out" / "tower_stl.glb")
+    corners = model.triangles.reshape(-1, 3)
+    assert corners[corners[:, 1].argmax()] == pytest.approx([0, 0.5, 0], abs=1e-6)
+    assert np.abs(corners[:, [0, 2]]).max() == pytest.approx(0.25, abs=1e-3)
+    (part,) = model.parts
+    underside = part.positions[..., 1].max(1) < -0.49
+    assert underside.any()
+    assert part.normals[underside] == pytest.approx(
+        np.broadcast_to([0, -1, 0], part.normals[underside].shape), abs=1e-3
+    )
 
 
 def test_normals_blend_below_the_crease_and_not_above() -> None:
