@@ -30,14 +30,14 @@ _GAP = 4
 _PAPER = 0.96
 _COLUMNS = ("reference", "reference", "even light", "albedo", "normal", "roughness", "metallic")
 _MAKERS = {
-    "KayKit": "kaykit",
-    "Quaternius)": "quaternius",
-    "Kenney": "kenney",
+    "kaykit": "kaykit",
+    "quaternius)": "quaternius",
+    "kenney": "kenney",
     "aws-robotics": "aws robomaker",
-    "Sweet Home 3D": "sweet home 3d",
-    "FlightGear": "flightgear",
+    "sweet home 3d": "sweet home 3d",
+    "flightgear": "flightgear",
 }
-"""What in an asset's `source_repo` names its maker; the first that fits counts."""
+"""What in an asset's `source_repo`, in small letters, names its maker; the first that fits counts."""
 
 
 def write_gallery(data: Sequence[Path], folder: Path, seed: int = 0) -> list[Path]:
@@ -60,7 +60,7 @@ def write_gallery(data: Sequence[Path], folder: Path, seed: int = 0) -> list[Pat
 
 def maker_of(source_repo: str) -> str | None:
     """Whose work an asset is, by its `source_repo` in the index."""
-    return next((maker for mark, maker in _MAKERS.items() if mark in source_repo), None)
+    return next((maker for mark, maker in _MAKERS.items() if mark in source_repo.lower()), None)
 
 
 def _assets(data: Sequence[Path], seed: int) -> Iterable[tuple[str, Iterable[Model]]]:

@@ -19,6 +19,7 @@ REPOS = {
     "quaternius": "beep2bleep/FreeAssetsByKenneyNLandQuaternius (Quaternius)",
     "aws robomaker": "aws-robotics/aws-robomaker-bookstore-world",
     "sweet home 3d": "Sweet Home 3D Scopia",
+    "flightgear": "FlightGear",
 }
 
 
