@@ -41,17 +41,21 @@ class Entry:
     """3 x 3, from the file's axes to the catalogue's (+Y up, the front on +Z)."""
 
 
-def read_catalogue(archive: zipfile.ZipFile) -> tuple[str, list[Entry]]:
+def read_catalogue(library: Path) -> tuple[str, list[Entry]]:
     """The library's licence and its pieces, in the catalogue's order.
 
     Raises:
-        OptionError: the archive has no catalogue.
+        OptionError: the file is no library.
     """
-    if _CATALOGUE not in archive.namelist():
-        raise OptionError(f"{archive.filename} has no {_CATALOGUE}: give furniture libraries (.sh3f).")
+    if not zipfile.is_zipfile(library):
+        raise OptionError(f"{library} is not a furniture library (.sh3f, a ZIP archive).")
+    with zipfile.ZipFile(library) as archive:
+        if _CATALOGUE not in archive.namelist():
+            raise OptionError(f"{library} has no {_CATALOGUE}: give furniture libraries (.sh3f).")
+        text = archive.read(_CATALOGUE).decode("latin-1")
     licence = ""
     pieces: dict[int, dict[str, str]] = {}
-    for line in archive.read(_CATALOGUE).decode("latin-1").splitlines():
+    for line in text.splitlines():
         key, _, value = line.partition("=")
         field, _, number = key.partition("#")
         if number.isdigit():
@@ -85,15 +89,13 @@ def import_libraries(libraries: Sequence[Path], out: Path) -> int:
         How many models there are.
 
     Raises:
-        OptionError: a library is not one.
+        OptionError: a library is not one; nothing is written then.
     """
+    catalogues = {library: read_catalogue(library) for library in libraries}
     out.mkdir(parents=True, exist_ok=True)
     rows = []
-    for library in libraries:
-        if not zipfile.is_zipfile(library):
-            raise OptionError(f"{library} is not a furniture library (.sh3f, a ZIP archive).")
+    for library, (licence, entries) in catalogues.items():
         with zipfile.ZipFile(library) as archive:
-            licence, entries = read_catalogue(archive)
             for entry in tqdm(entries, desc=library.stem, unit="model"):
                 scene = _load(archive, entry)
                 if scene is None:

@@ -127,11 +127,14 @@ def test_the_index_is_what_training_reads(tmp_path: Path, library: Path) -> None
     assert all(source.path is not None and source.path.exists() for source in sources)
 
 
-def test_what_is_no_library_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_no_library_is_refused(
+    tmp_path: Path, library: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     text = tmp_path / "text.sh3f"
     text.write_text("no archive")
     with pytest.raises(OptionError, match="is not a furniture library"):
-        import_libraries([text], tmp_path / "out")
+        import_libraries([library, text], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
     empty = tmp_path / "empty.sh3f"
     with zipfile.ZipFile(empty, "w") as archive:
         archive.writestr("readme.txt", "")
