@@ -282,7 +282,7 @@ def _export(arguments: argparse.Namespace) -> None:
     manifest = write_manifest(
         arguments.pack,
         licence="GPL-3.0-or-later",
-        summary="Six 64-pixel views and their field, trained on CC0, MIT-0 and CC BY models and procedural "
-        "shapes over an ImageNet trunk; runs on a CPU.",
+        summary="Six 64-pixel views and their field, trained on CC0, MIT-0, CC BY and GPL models and "
+        "procedural shapes over an ImageNet trunk; runs on a CPU.",
     )
     print(f"Wrote {arguments.pack}: {manifest.size / 1e6:.1f} MB, revision {manifest.revision}.")

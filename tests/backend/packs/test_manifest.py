@@ -10,6 +10,7 @@ import backend.packs.manifest as manifest_module
 from backend.errors import PackError
 from backend.packs.catalogue import PUBLIC_FOLDER, find_public_pack
 from backend.packs.manifest import (
+    PACKS_FOLDER,
     PackManifest,
     files_by_role,
     find_pack,
@@ -32,6 +33,11 @@ def pack(tmp_path: Path) -> Path:
     (folder / "README.md").write_text("the model card")
     write_manifest(folder, licence="CC0-1.0", summary="small")
     return folder
+
+
+def test_the_shipped_pack_is_called_what_its_folder_is() -> None:
+    """It is exported elsewhere and copied, and messages call it by this name."""
+    assert read_manifest(PACKS_FOLDER / "nano").name == "nano"
 
 
 def test_what_is_written_is_read(pack: Path) -> None:
