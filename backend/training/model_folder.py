@@ -71,6 +71,7 @@ def import_folder(folder: Path, out: Path, *, licence: str, z_up: bool = False) 
     rows: list[tuple[str, ...]] = []
     left_out: Counter[str] = Counter()
     shapes: set[bytes] = set()
+    names: set[str] = set()
     for path in tqdm(paths, desc=folder.name, unit="model"):
         scene = _load(path, _Z_UP if z_up else np.eye(3))
         if isinstance(scene, str):
@@ -82,19 +83,12 @@ def import_folder(folder: Path, out: Path, *, licence: str, z_up: bool = False) 
             continue
         shapes.add(shape)
         inside = path.relative_to(folder)
-        name = re.sub(r"\W+", "_", str(inside)) + ".glb"
+        stem = re.sub(r"\W+", "_", str(inside))
+        name = f"{stem}.glb" if f"{stem}.glb" not in names else f"{stem}_{len(rows)}.glb"
+        names.add(name)
         scene.export(out / name)
-        place = inside.parent.parts
-        rows.append(
-            (
-                name,
-                path.stem,
-                place[0] if place else "",
-                folder.name,
-                licence,
-                "/".join((folder.name, *place)),
-            )
-        )
+        category, pack = "".join(inside.parent.parts[:1]), Path(folder.name, inside.parent).as_posix()
+        rows.append((name, path.stem, category, folder.name, licence, pack))
     write_index(out, rows)
     return FolderImport(len(rows), dict(left_out))
 

@@ -132,6 +132,18 @@ def test_the_index_is_what_training_reads(tmp_path: Path, folder: Path) -> None:
     ]
 
 
+def test_names_that_differ_in_their_punctuation_only_are_kept_apart(tmp_path: Path) -> None:
+    home = tmp_path / "Game"
+    home.mkdir()
+    for name, height in (("a-b", 1), ("a_b", 2)):
+        (home / f"{name}.ac").write_text(ac3d(*(box((i, 0, 0), (i + 1, height, 1)) for i in (0, 2))))
+    assert import_folder(home, tmp_path / "out", licence="CC0-1.0").written == 2
+    rows = read_index(tmp_path / "out")
+    assert [row["name"] for row in rows] == ["a-b", "a_b"]
+    heights = [np.ptp(load_model(tmp_path / "out" / row["file"]).bounds()[:, 1]) for row in rows]
+    assert heights == pytest.approx([1 / 3, 2 / 3], abs=1e-6)
+
+
 def test_a_texture_lies_on_its_side_of_a_box(tmp_path: Path) -> None:
     """Upper half red, lower half blue; v counts upwards in AC3D as it does in `Part`."""
     home = tmp_path / "Game"
