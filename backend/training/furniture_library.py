@@ -121,7 +121,7 @@ def _load(archive: zipfile.ZipFile, entry: Entry) -> trimesh.Scene | None:
     has_normals = b"\nvn " in files[entry.model].getvalue()
     pieces = []
     for mesh in loaded.geometry.values():
-        if not isinstance(mesh, trimesh.Trimesh):
+        if not isinstance(mesh, trimesh.Trimesh) or not len(mesh.faces):
             continue
         material = _material_of(mesh.visual)
         if material is None:

@@ -17,7 +17,7 @@ from trimesh.visual.material import PBRMaterial
 
 from backend.training.assets import srgb_to_linear
 
-COLUMNS = ("file", "name", "category", "source_repo", "licence", "pack")
+_COLUMNS = ("file", "name", "category", "source_repo", "licence", "pack")
 """Of the index, as far as training reads them."""
 TEXTURE_SIDE = 256
 """Largest of a texture that is kept."""
@@ -109,8 +109,8 @@ def material_of(diffuse: Float[np.ndarray, " 3"], image: Image.Image | None) -> 
 
 
 def write_index(out: Path, rows: Sequence[tuple[str, ...]]) -> None:
-    """Write the folder's index.csv anew, one row of COLUMNS a model."""
+    """Write the folder's index.csv anew, one row of _COLUMNS a model."""
     with (out / "index.csv").open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(COLUMNS)
+        writer.writerow(_COLUMNS)
         writer.writerows(rows)

@@ -97,7 +97,7 @@ def _load(path: Path, rotation: Float[np.ndarray, "3 3"]) -> trimesh.Scene | str
     """The model, rotated, in the unit box, or why it is left out."""
     try:
         scene = assimp_py.import_file(str(path), _FLAGS)
-    except (ValueError, RuntimeError, UnicodeDecodeError):
+    except (ValueError, RuntimeError):
         return "unreadable"
     described = [(mesh, scene.materials[mesh.material_index]) for mesh in scene.meshes if mesh.indices]
     solid = [(mesh, material) for mesh, material in described if material.get("OPACITY", 1.0) >= _SEE_THROUGH]
