@@ -78,14 +78,15 @@ class NanoViewModel:
             clean = self.denoiser(batch, timestep.expand(len(keep)), condition, domain).float()
             return clean[:1] + guidance * (clean[1:] - clean[:1]) if guided else clean
 
-        def finish(clean: Tensor) -> Tensor:
-            return _with_hues_of(reference, decode_colour(clean[0]))
+        views = draft.rgba[0]
 
         def show(done: int, total: int, clean: Tensor) -> None:
-            on_step(done, total, finish(clean))
+            nonlocal views
+            views = _with_hues_of(reference, decode_colour(clean[0]))
+            on_step(done, total, views)
 
-        clean = _denoise(predict, encode_colour(draft.rgba), VIEW_START, steps, seed, show)
-        return GeneratedViews(finish(clean), float(draft.elevation[0]), _seen(draft, reference))
+        _denoise(predict, encode_colour(draft.rgba), VIEW_START, steps, seed, show)
+        return GeneratedViews(views, float(draft.elevation[0]), _seen(draft, reference))
 
 
 def _with_hues_of(
