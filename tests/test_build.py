@@ -96,6 +96,16 @@ def test_another_python_is_named() -> None:
     assert "needs Python 3.11 and was started with 3.9" in answer.stderr
 
 
+def test_a_crash_of_the_tests_counts_as_a_failure(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    crashing = tmp_path / "python"
+    crashing.write_text("#!/bin/sh\nkill -SEGV $$\n")
+    crashing.chmod(0o755)
+    counts = {"tests": 43, "failures": 0, "errors": 0, "skipped": 0}
+    assert build._pytest(crashing, [], counts) == -11
+    assert counts == {"tests": 44, "failures": 0, "errors": 1, "skipped": 0}
+    assert "signal 11 ended pytest" in capfd.readouterr().out
+
+
 def test_pins_are_exact() -> None:
     for file in build.PINS.glob("*.txt"):
         if file.name != "system-libraries.txt":

@@ -6,8 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from embreex.mesh_construction import TriangleMesh
+from embreex.rtcore import EmbreeDevice
 from embreex.rtcore_scene import EmbreeScene
 from jaxtyping import Bool, Float32, Int32
+
+_DEVICE = EmbreeDevice()
+"""One for all scenes. Left to itself every scene makes its own, and with a thousand of those alive Embree
+ends the process by a segmentation fault."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,7 @@ class RayScene:
     """A mesh prepared for ray queries."""
 
     def __init__(self, vertices: Float32[np.ndarray, "vertex 3"], faces: Int32[np.ndarray, "face 3"]) -> None:
-        self._scene = EmbreeScene()
+        self._scene = EmbreeScene(_DEVICE)
         TriangleMesh(self._scene, np.ascontiguousarray(vertices, np.float32), faces.astype(np.int32))
 
     def cast(self, origins: Float32[np.ndarray, "ray 3"], directions: Float32[np.ndarray, "ray 3"]) -> Hits:
