@@ -8,6 +8,8 @@ from jaxtyping import Float32, Int32
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from backend.geometry.holes import close_holes
+
 Vertices = Float32[np.ndarray, "vertex 3"]
 Faces = Int32[np.ndarray, "face 3"]
 
@@ -61,9 +63,11 @@ def clean(vertices: Vertices, faces: Faces, smoothing_steps: int) -> tuple[Verti
     """Manifold, closed where the holes are small; Taubin smoothing, which keeps the volume."""
     meshes = _mesh_set(vertices, faces)
     meshes.meshing_merge_close_vertices(threshold=pymeshlab.PercentageValue(0.001))
-    _repair(meshes)
-    if smoothing_steps:
-        meshes.apply_coord_taubin_smoothing(stepsmoothnum=smoothing_steps)
+    vertices, faces = _repaired(meshes)
+    if not smoothing_steps:
+        return vertices, faces
+    meshes = _mesh_set(vertices, faces)
+    meshes.apply_coord_taubin_smoothing(stepsmoothnum=smoothing_steps)
     return _arrays(meshes)
 
 
@@ -82,21 +86,20 @@ def decimate(vertices: Vertices, faces: Faces, face_limit: int) -> tuple[Vertice
                 planarquadric=True,
                 planarweight=0.0005,
             )
-    _repair(meshes)
-    repaired_vertices, repaired_faces = _arrays(meshes)
+    repaired_vertices, repaired_faces = _repaired(meshes)
     if len(repaired_faces) <= face_limit or face_limit < 8:
         return repaired_vertices, repaired_faces
     # Closing holes has added a few faces: aim lower by that much.
     return decimate(repaired_vertices, repaired_faces, 2 * face_limit - len(repaired_faces))
 
 
-def _repair(meshes: pymeshlab.MeshSet) -> None:
+def _repaired(meshes: pymeshlab.MeshSet) -> tuple[Vertices, Faces]:
     meshes.meshing_remove_duplicate_faces()
     meshes.meshing_remove_null_faces()
     meshes.meshing_repair_non_manifold_edges(method="Remove Faces")
     meshes.meshing_repair_non_manifold_vertices()
-    meshes.meshing_close_holes(maxholesize=HOLE_EDGES, selfintersection=False)
     meshes.meshing_remove_unreferenced_vertices()
+    return close_holes(*_arrays(meshes), HOLE_EDGES)
 
 
 def _mesh_set(vertices: Vertices, faces: Faces) -> pymeshlab.MeshSet:
