@@ -1,8 +1,10 @@
 """A coloured point cloud from an object-coordinate map, seen from other cameras.
 
 The map gives each pixel of the reference image the position of the first and of the last surface behind it.
-The column between the two is filled with points of the pixel's colour, and the cloud is splatted into the
-views to be generated: a rough but exactly placed draft, which the view model then only has to correct.
+The column between the two is filled with points, and the cloud is splatted into the views to be generated: a
+rough but exactly placed draft, which the view model then only has to correct. The near half has its pixels'
+colours, the far half those of what it mirrors: a stripe goes round at one height, though the camera looks down
+on it.
 """
 
 from __future__ import annotations
@@ -15,6 +17,12 @@ from backend.geometry.cameras import Cameras
 
 _COLUMN_POINTS = 6
 _DEPTH_STEPS = 1 << 20
+_NEIGHBOURS = 24
+"""Front points whose mean is the colour of a hidden one."""
+_DEPTH_WEIGHT = 0.2
+"""Of the distance along the depth axis, in the search for them: height and side tell more of the colour."""
+_SEARCHED = 4096
+"""Hidden points at a time: what that takes is a matrix of so many rows, and a column a pixel."""
 
 
 def column_points(
@@ -23,12 +31,39 @@ def column_points(
     rgb: Float[Tensor, "3 h w"],
     mask: Bool[Tensor, "h w"],
 ) -> tuple[Float[Tensor, "point 3"], Float[Tensor, "point 3"]]:
-    """Positions and colours of points evenly spaced from the front surface to the back one."""
+    """Positions and colours of points evenly spaced from the front surface to the back one.
+
+    The map is upright and has the camera at azimuth 0: the third axis is negative in the far half.
+    """
     blend = torch.linspace(0, 1, _COLUMN_POINTS, device=front.device)[:, None, None]
     near, far = front[:, mask].T, back[:, mask].T
-    points = near[None] + blend * (far - near)[None]
-    colours = rgb[:, mask].T[None].expand(_COLUMN_POINTS, -1, -1)
-    return points.reshape(-1, 3), colours.reshape(-1, 3)
+    points = (near[None] + blend * (far - near)[None]).reshape(-1, 3)
+    seen = rgb[:, mask].T
+    hidden = points[:, 2] < 0
+    colours = seen.repeat(_COLUMN_POINTS, 1)
+    colours[hidden] = _mirrored_colours(points[hidden], near, seen)
+    return points, colours
+
+
+def _mirrored_colours(
+    points: Float[Tensor, "point 3"], near: Float[Tensor, "pixel 3"], seen: Float[Tensor, "pixel 3"]
+) -> Float[Tensor, "point 3"]:
+    """What is seen around the mirror images of `points` in the upright plane that faces the camera."""
+    weights = near.new_tensor([1.0, 1.0, _DEPTH_WEIGHT])
+    colours = [
+        _local_mean(part, near * weights, seen)
+        for part in (points * near.new_tensor([1.0, 1.0, -1.0]) * weights).split(_SEARCHED)
+    ]
+    return torch.cat(colours) if colours else points
+
+
+def _local_mean(
+    points: Float[Tensor, "point 3"], places: Float[Tensor, "place 3"], values: Float[Tensor, "place c"]
+) -> Float[Tensor, "point c"]:
+    """Mean over the nearest places, which falls by exp(-2) to the farthest of them."""
+    distance, nearest = torch.cdist(points, places).topk(min(_NEIGHBOURS, len(places)), largest=False)
+    weight = torch.exp(-2 * (distance / distance[:, -1:].clamp_min(1e-6)).square())
+    return (values[nearest] * weight[..., None]).sum(1) / weight.sum(1, keepdim=True)
 
 
 def splat(

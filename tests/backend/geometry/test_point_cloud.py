@@ -33,7 +33,29 @@ def test_columns_run_from_front_to_back_in_their_pixels_colour() -> None:
     torch.testing.assert_close(steps[-1], seen.back[0][:, mask].T)
     strides = steps.diff(dim=0)
     torch.testing.assert_close(strides, strides[:1].expand_as(strides), atol=1e-5, rtol=0)
-    torch.testing.assert_close(colours.reshape(steps.shape), seen.rgba[0, :3, mask].T.expand(steps.shape))
+    near = steps[..., 2] >= 0
+    assert 0.4 < near.float().mean() < 0.6
+    of_pixels = seen.rgba[0, :3, mask].T.expand(steps.shape)
+    torch.testing.assert_close(colours.reshape(steps.shape)[near], of_pixels[near])
+
+
+def test_a_stripe_goes_round_at_one_height_though_the_camera_looks_down() -> None:
+    seen = view_sphere(orbit_cameras([0.0], [30.0], 4.0, 15.0), SIZE)
+    front, back, mask = seen.front[0], seen.back[0], seen.rgba[0, 3] > 0.5
+    striped = (front[1:2] > 0.1).float().expand(3, -1, -1)
+    points, colours = column_points(front, back, striped, mask)
+    within = 0.06  # of the stripe's edge, colours are mixed
+    assert (colours[(points[:, 1] > 0.1 + within) & (points[:, 2] < 0)] > 0.9).all()
+    assert (colours[(points[:, 1] < 0.1 - within) & (points[:, 2] < 0)] < 0.1).all()
+
+
+def test_what_is_on_the_left_is_on_the_left_behind() -> None:
+    seen = view_sphere(FRONT, SIZE)
+    mask = seen.rgba[0, 3] > 0.5
+    sided = (seen.front[0][:1] > 0).float().expand(3, -1, -1)
+    points, colours = column_points(seen.front[0], seen.back[0], sided, mask)
+    clear = (points[:, 2] < 0) & (points[:, 0].abs() > 0.05)
+    torch.testing.assert_close(colours[clear, 0], (points[clear, 0] > 0).float(), atol=0.1, rtol=0)
 
 
 def test_a_spheres_columns_cover_it_in_every_view() -> None:
