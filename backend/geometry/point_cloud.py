@@ -2,9 +2,9 @@
 
 The map gives each pixel of the reference image the position of the first and of the last surface behind it.
 The column between the two is filled with points, and the cloud is splatted into the views to be generated: a
-rough but exactly placed draft, which the view model then only has to correct. The near half has its pixels'
-colours, the far half those of what it mirrors: a stripe goes round at one height, though the camera looks down
-on it.
+rough but exactly placed draft, which the view model then only has to correct. The near half has the colours
+of its pixels, the far half those of what it mirrors: a stripe goes round at one height, though the camera
+looks down on it.
 """
 
 from __future__ import annotations
