@@ -18,6 +18,8 @@ PANEL = 320
 _BACKGROUND = 0.94
 _SAMPLES = 12
 _SIDES_DEGREES = (0.0, 90.0, 180.0, 270.0)
+_FILL = 0.9
+"""Of a side's picture, at most, by the asset."""
 _SENSOR = 36.0
 _FROM_GLTF = Matrix(((1, 0, 0, 0), (0, 0, -1, 0), (0, 1, 0, 0), (0, 0, 0, 1)))
 """glTF's +Y up to Blender's +Z up."""
@@ -39,12 +41,15 @@ def render_preview(asset: bpy.types.Object, reference: Path, camera: ReferenceCa
     """Write `target`. The asset is rendered with Cycles on the CPU, the one engine that needs no display."""
     with tempfile.TemporaryDirectory(prefix="bozzetto-") as folder, _studio(asset, camera) as scene:
         panels = [_read_panel(reference)]
-        pivot = scene.camera.matrix_world.copy()
-        upright = asset.matrix_world.translation.copy()
-        for side, degrees in enumerate(_SIDES_DEGREES):
-            turn = Matrix.Rotation(math.radians(degrees), 4, "Z")
-            around = Matrix.Translation(upright) @ turn @ Matrix.Translation(-upright)
-            scene.camera.matrix_world = around @ pivot
+        poses = [_around(asset, degrees) @ scene.camera.matrix_world for degrees in _SIDES_DEGREES]
+        extents = [_extent(asset, pose, camera.focal) for pose in poses]
+        # The reference camera need not have the whole of the other sides in its image.
+        shrink = min(1.0, *(_FILL / float(np.ptp(extent, axis=0).max() / 2) for extent in extents[1:]))
+        for side, (pose, extent) in enumerate(zip(poses, extents, strict=True)):
+            scene.camera.matrix_world = pose
+            if side:
+                middle = -extent.mean(axis=0) * shrink
+                _set_lens(scene.camera.data, camera.focal * shrink, (float(middle[0]), float(middle[1])))
             path = Path(folder) / f"{side}.png"
             scene.render.filepath = str(path)
             bpy.ops.render.render(write_still=True, scene=scene.name)
@@ -89,11 +94,32 @@ def _aim(camera: bpy.types.Object, asset: bpy.types.Object, reference: Reference
     """glTF and Blender cameras share their axes; only the world turns, and the object stands elsewhere."""
     pose = _FROM_GLTF @ Matrix(reference.camera_to_world)
     camera.matrix_world = Matrix.Translation(asset.matrix_world.translation) @ pose
-    lens = camera.data
+    _set_lens(camera.data, reference.focal, reference.centre)
+    camera.data.clip_start, camera.data.clip_end = 0.01, 1000.0
+
+
+def _set_lens(lens: bpy.types.Camera, focal: float, centre: tuple[float, float]) -> None:
+    """As the fields of the same names in `ReferenceCamera`."""
     lens.sensor_fit, lens.sensor_width = "HORIZONTAL", _SENSOR
-    lens.lens = reference.focal * _SENSOR / 2
-    lens.shift_x, lens.shift_y = (-offset / 2 for offset in reference.centre)
-    lens.clip_start, lens.clip_end = 0.01, 1000.0
+    lens.lens = focal * _SENSOR / 2
+    lens.shift_x, lens.shift_y = (-offset / 2 for offset in centre)
+
+
+def _around(asset: bpy.types.Object, degrees: float) -> Matrix:
+    """A turn about the upright axis through the asset's origin."""
+    origin = Matrix.Translation(asset.matrix_world.translation)
+    return origin @ Matrix.Rotation(math.radians(degrees), 4, "Z") @ origin.inverted()
+
+
+def _extent(asset: bpy.types.Object, pose: Matrix, focal: float) -> np.ndarray:
+    """Least and greatest NDC (2, 2) of the asset for a camera that aims at the middle of its image."""
+    vertices = asset.data.vertices
+    corners = np.empty(3 * len(vertices), np.float32)
+    vertices.foreach_get("co", corners)
+    to_camera = np.array(pose.inverted() @ asset.matrix_world)
+    seen = corners.reshape(-1, 3) @ to_camera[:3, :3].T + to_camera[:3, 3]
+    ndc = focal * seen[:, :2] / np.maximum(-seen[:, 2:], 0.01)
+    return np.stack([ndc.min(axis=0), ndc.max(axis=0)])
 
 
 def _configure(scene: bpy.types.Scene) -> None:
