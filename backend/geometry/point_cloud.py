@@ -50,11 +50,8 @@ def _mirrored_colours(
 ) -> Float[Tensor, "point 3"]:
     """What is seen around the mirror images of `points` in the upright plane that faces the camera."""
     weights = near.new_tensor([1.0, 1.0, _DEPTH_WEIGHT])
-    colours = [
-        _local_mean(part, near * weights, seen)
-        for part in (points * near.new_tensor([1.0, 1.0, -1.0]) * weights).split(_SEARCHED)
-    ]
-    return torch.cat(colours) if colours else points
+    mirrored = points * near.new_tensor([1.0, 1.0, -1.0]) * weights
+    return torch.cat([_local_mean(part, near * weights, seen) for part in mirrored.split(_SEARCHED)])
 
 
 def _local_mean(
