@@ -40,6 +40,7 @@ def test_the_sides_are_whole_though_the_reference_camera_is_close(
 
     image = bpy.data.images.load(str(target))
     pixels = np.array(image.pixels, np.float32).reshape(PANEL, 5, PANEL, 4)[..., 0]
+    bpy.data.images.remove(image)
     shown = pixels < 0.9
     assert shown[:, 1].any(axis=0).mean() > 0.7, "the reference camera's picture is as the reference was"
     for side in (2, 3, 4):
